@@ -1,0 +1,168 @@
+//! The inbox: webhook calls, stored together with the notices that they carry, and counted per route.
+
+use crate::db::retried;
+use crate::dialect::Column;
+use crate::notice::{batch, live_nudges, upsert, upsert_those_in};
+use crate::{InboxEntry, Result, Store, WebhookEvent, WebhookRoute};
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use std::collections::{BTreeMap, HashSet};
+use tandem_core::{Notice, Nudge, RecordKey};
+use uuid::Uuid;
+
+const INBOX: &[(&str, Column)] = &[
+    ("id", Column::Text),
+    ("route", Column::Text),
+    ("remote", Column::Text),
+    ("event", Column::Text),
+    ("kind_word", Column::Text),
+    ("label", Column::Text),
+    ("bridge", Column::Text),
+    ("kind", Column::Text),
+    ("source_id", Column::Text),
+    ("note", Column::Text),
+];
+const ROUTES: &[(&str, Column)] = &[("route", Column::Text), ("accepted", Column::Int), ("ignored", Column::Int)];
+/// Characters kept of what a call said about itself.
+const WORD_LIMIT: usize = 200;
+
+impl Store {
+    /// Stores webhook calls and counts the notices that they carry, all in one transaction: once this returns, nothing of
+    /// them can be lost. Answers as [`notice`](Self::notice) does.
+    ///
+    /// A call whose id the inbox has already, from another copy or from before a restart, notices nothing again.
+    pub async fn accept(&self, entries: &[InboxEntry], now: DateTime<Utc>) -> Result<Vec<Nudge>> {
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        retried!(self.accept_once(entries, now))
+    }
+
+    async fn accept_once(&self, entries: &[InboxEntry], now: DateTime<Utc>) -> Result<Vec<Nudge>> {
+        let params = self
+            .params()
+            .json("inbox", inbox_json(entries))
+            .json("routes", routes_json(entries))
+            .json("batch", notices_json(entries, |_| true))
+            .time("now", now);
+        let inbox = format!(
+            "INSERT INTO webhook_event (id, received_at, route, remote, event, kind_word, label, bridge, kind, source_id, note)
+             SELECT {}, :now, b.route, b.remote, b.event, b.kind_word, b.label, b.bridge, b.kind, b.source_id, b.note FROM {} WHERE true
+             ON CONFLICT (id) DO NOTHING RETURNING id, bridge, kind, source_id",
+            self.dialect.as_uuid("b.id"),
+            self.dialect.batch(":inbox", INBOX)
+        );
+        let routes = format!(
+            "INSERT INTO webhook_subscription AS r (route, last_at, accepted, ignored)
+             SELECT b.route, :now, b.accepted, b.ignored FROM {} WHERE true
+             ON CONFLICT (route) DO UPDATE SET last_at = excluded.last_at, accepted = r.accepted + excluded.accepted, ignored = r.ignored + excluded.ignored",
+            self.dialect.batch(":routes", ROUTES)
+        );
+        let found = if self.dialect.writes_in_with() {
+            let fresh = "SELECT bridge, kind, source_id, count(*) AS times FROM inbox WHERE bridge IS NOT NULL GROUP BY bridge, kind, source_id";
+            let ledger = upsert_those_in(self.dialect, &format!("({fresh})"));
+            self.write(params.sql(&format!("WITH inbox AS ({inbox}), routes AS ({routes}) {ledger}"))).await?
+        } else {
+            let tx = self.begin().await?;
+            let mut fresh: HashSet<Uuid> =
+                tx.all(params.sql(&inbox)).await?.iter().map(|row| row.uuid("id")).collect::<Result<_>>()?;
+            tx.execute(params.sql(&routes)).await?;
+            let first = notices_json(entries, |entry| fresh.remove(&entry.id));
+            let found = tx.all(tx.params().json("batch", first).time("now", now).sql(&upsert(self.dialect))).await?;
+            tx.commit().await?;
+            found
+        };
+        live_nudges(&found)
+    }
+
+    /// What came in per route.
+    pub async fn webhook_routes(&self) -> Result<Vec<WebhookRoute>> {
+        let found = self
+            .read(
+                self.params()
+                    .sql("SELECT route, last_at, accepted, ignored, rejected FROM webhook_subscription ORDER BY route"),
+            )
+            .await?;
+        found
+            .iter()
+            .map(|row| {
+                Ok(WebhookRoute {
+                    route: row.text("route")?,
+                    last_at: row.maybe_time("last_at")?,
+                    accepted: row.count("accepted")?,
+                    ignored: row.count("ignored")?,
+                    rejected: row.count("rejected")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Counts a call that was turned away (authentication, size, shape). Nothing of it is kept.
+    pub async fn count_rejected(&self, route: &str) -> Result<()> {
+        let sql = "INSERT INTO webhook_subscription AS r (route, rejected) VALUES (:route, 1) ON CONFLICT (route) DO UPDATE SET rejected = r.rejected + 1";
+        let statement = self.params().text("route", route).sql(sql);
+        retried!(self.execute(statement.clone())).map(drop)
+    }
+
+    /// The newest webhook calls, newest first.
+    pub async fn webhook_events(&self, limit: u32) -> Result<Vec<WebhookEvent>> {
+        let sql = "SELECT id, received_at, route, remote, event, kind_word, label, bridge, kind, source_id, note
+                   FROM webhook_event ORDER BY received_at DESC, id DESC LIMIT :limit";
+        let found = self.read(self.params().int("limit", limit).sql(sql)).await?;
+        found
+            .iter()
+            .map(|row| {
+                let key = match (row.maybe_text("bridge")?, row.maybe_text("kind")?, row.maybe_text("source_id")?) {
+                    (Some(bridge), Some(kind), Some(id)) => Some(RecordKey::new(bridge, kind, id)),
+                    _ => None,
+                };
+                Ok(WebhookEvent {
+                    id: row.uuid("id")?,
+                    received_at: row.time("received_at")?,
+                    route: row.text("route")?,
+                    remote: row.text("remote")?,
+                    event: row.maybe_text("event")?,
+                    kind_word: row.maybe_text("kind_word")?,
+                    label: row.maybe_text("label")?,
+                    key,
+                    note: row.maybe_text("note")?,
+                })
+            })
+            .collect()
+    }
+}
+
+/// The notices of those entries that are meant.
+fn notices_json(entries: &[InboxEntry], mut meant: impl FnMut(&InboxEntry) -> bool) -> serde_json::Value {
+    let notices: Vec<Notice> =
+        entries.iter().filter(|entry| meant(entry)).filter_map(|entry| entry.notice.clone()).collect();
+    batch(&notices)
+}
+
+fn inbox_json(entries: &[InboxEntry]) -> serde_json::Value {
+    let cut = |text: &Option<String>| text.as_ref().map(|t| t.chars().take(WORD_LIMIT).collect::<String>());
+    entries
+        .iter()
+        .map(|entry| {
+            let key = entry.notice.as_ref().map(|notice| &notice.key);
+            json!({
+                "id": entry.id.to_string(), "route": entry.route, "remote": entry.remote,
+                "event": cut(&entry.event), "kind_word": cut(&entry.kind_word), "label": cut(&entry.label),
+                "bridge": key.map(|k| k.bridge.as_str()), "kind": key.map(|k| k.kind.as_str()), "source_id": key.map(|k| k.source_id.as_str()),
+                "note": entry.note,
+            })
+        })
+        .collect()
+}
+
+fn routes_json(entries: &[InboxEntry]) -> serde_json::Value {
+    let mut routes: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
+    for entry in entries {
+        let (accepted, ignored) = routes.entry(&entry.route).or_default();
+        *if entry.notice.is_some() { accepted } else { ignored } += 1;
+    }
+    routes
+        .into_iter()
+        .map(|(route, (accepted, ignored))| json!({"route": route, "accepted": accepted, "ignored": ignored}))
+        .collect()
+}
