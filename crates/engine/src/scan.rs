@@ -1,0 +1,162 @@
+//! Running a bridge's scan: page by page, each page noticed durably before its place is saved.
+//!
+//! One scan of a job runs at a time over all copies, by a lease that lives as long as a record's and is renewed while the
+//! scan runs. A scan that was cut off goes on at the page it had reached; noticing a page twice does no harm.
+
+use crate::boundary::{self, Boundary};
+use crate::publisher::Publisher;
+use crate::work::Engine;
+use tandem_core::bridge::{JobSpec, ScanFrom, ScanPage};
+use tandem_core::{Actor, BridgeId, Fault, FaultClass, JobId};
+use tandem_store::{JobLease, StoreError};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ScanProgress {
+    pub seen: u64,
+    pub noticed: u64,
+    /// How many there are in all, where the source says so.
+    pub total: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScanSummary {
+    pub run_id: Uuid,
+    pub seen: u64,
+    pub noticed: u64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    #[error("the {bridge} bridge has no job {job:?}; it has {known}")]
+    UnknownJob { bridge: BridgeId, job: JobId, known: String },
+    #[error("there is no bridge {0} in this process")]
+    UnknownBridge(BridgeId),
+    #[error("{0}")]
+    Source(Fault),
+    #[error("stopped on request; the next run goes on where this one was")]
+    Stopped,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Engine {
+    /// Runs a scan to its end. `None`: it is not due (unless `force`d), switched off, or running elsewhere.
+    ///
+    /// # Errors
+    /// What the source said, or that our own database is away. Everything noticed so far stays noticed.
+    pub async fn scan(
+        &self,
+        bridge: &BridgeId,
+        job: &JobId,
+        force: bool,
+        publisher: Option<&Publisher>,
+        stop: &CancellationToken,
+        progress: &mut (dyn FnMut(&ScanProgress) + Send),
+    ) -> Result<Option<ScanSummary>, ScanError> {
+        let spec = self.job(bridge, job)?;
+        self.store.ensure_job(bridge, job, spec.every, self.now()).await?;
+        let ttl = self.policy.lease;
+        let Some(lease) = self.store.take_job(bridge, job, self.owner(), ttl, force, self.now()).await? else {
+            return Ok(None);
+        };
+        let (lost, held) = (CancellationToken::new(), lease.clone());
+        let _keeper = self.keep(lost.clone(), move |store, until| {
+            let held = held.clone();
+            async move { store.renew_job(&held, until).await }
+        });
+        let mut gaps = Vec::new();
+        let scan = Scan { engine: self, spec: &spec, lease: &lease, publisher, stop };
+        let ended = tokio::select! {
+            biased;
+            // Somebody else runs it now.
+            () = lost.cancelled() => return Err(StoreError::LostLease.into()),
+            ended = scan.run(progress, &mut gaps) => ended,
+        };
+        if let Err(ScanError::Source(fault)) = &ended
+            && fault.class == FaultClass::Systemic
+        {
+            self.circuits.open(bridge, fault, self.now()).await?;
+        }
+        let outcome = match &ended {
+            Ok(_) if !gaps.is_empty() => Err(format!("incomplete: {}", gaps.join("; "))),
+            ended => ended.as_ref().map(|_| ()).map_err(ToString::to_string),
+        };
+        self.store.finish_job(&lease, outcome, self.now()).await?;
+        ended.map(|p| Some(ScanSummary { run_id: lease.run_id, seen: p.seen, noticed: p.noticed }))
+    }
+
+    fn job(&self, bridge: &BridgeId, job: &JobId) -> Result<JobSpec, ScanError> {
+        let spec = self.register.get(bridge).ok_or_else(|| ScanError::UnknownBridge(bridge.clone()))?.spec();
+        spec.jobs.iter().find(|j| j.id == *job).cloned().ok_or_else(|| ScanError::UnknownJob {
+            bridge: bridge.clone(),
+            job: job.clone(),
+            known: spec.jobs.iter().map(|j| j.id.as_str()).collect::<Vec<_>>().join(", "),
+        })
+    }
+}
+
+struct Scan<'a> {
+    engine: &'a Engine,
+    spec: &'a JobSpec,
+    lease: &'a JobLease,
+    publisher: Option<&'a Publisher>,
+    stop: &'a CancellationToken,
+}
+
+impl Scan<'_> {
+    async fn run(
+        &self,
+        progress: &mut (dyn FnMut(&ScanProgress) + Send),
+        gaps: &mut Vec<String>,
+    ) -> Result<ScanProgress, ScanError> {
+        let bridge = self
+            .engine
+            .register
+            .get(&self.lease.bridge)
+            .ok_or_else(|| ScanError::UnknownBridge(self.lease.bridge.clone()))?;
+        let mut at = ScanProgress::default();
+        let mut place = self.lease.page.clone();
+        loop {
+            if self.stop.is_cancelled() {
+                return Err(ScanError::Stopped);
+            }
+            let from = ScanFrom { watermark: self.lease.watermark.as_deref(), page: place.as_deref() };
+            let page = bridge.scan(&self.lease.job, from, &self.engine.store).await.map_err(ScanError::Source)?;
+            boundary::pass(Boundary::ScanPageRead);
+            self.notice(&page, &mut at).await?;
+            for gap in page.gaps {
+                tracing::warn!(bridge = %self.lease.bridge, job = %self.lease.job, %gap, "a scan could not read everything");
+                gaps.push(gap);
+            }
+            progress(&at);
+            if page.next.is_none() {
+                return Ok(at);
+            }
+            place = page.next;
+        }
+    }
+
+    async fn notice(&self, page: &ScanPage, at: &mut ScanProgress) -> Result<(), ScanError> {
+        let (engine, spec) = (self.engine, self.spec);
+        let actor = Actor::new("tandem");
+        let seen = engine
+            .store
+            .notice_sightings(&self.lease.bridge, &page.sightings, spec.trigger, &actor, spec.lane, engine.now())
+            .await?;
+        boundary::pass(Boundary::ScanPageNoticed);
+        at.seen += page.sightings.len() as u64;
+        at.noticed += seen.noticed;
+        at.total = page.total.or(at.total);
+        if let Some(publisher) = self.publisher {
+            publisher.publish(&seen.nudges).await;
+        }
+        let (now, ttl) = (engine.now(), engine.policy.lease);
+        engine
+            .store
+            .save_job(self.lease, page.next.as_deref(), page.watermark.as_deref(), at.noticed, at.seen, now, ttl)
+            .await?;
+        Ok(())
+    }
+}
