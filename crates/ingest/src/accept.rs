@@ -1,0 +1,152 @@
+//! The group commit: calls that wait at the same time share one transaction.
+//!
+//! One batch is under way at a time and the next one gathers meanwhile, so a lone call costs one commit and no timer, and
+//! many at once cost a commit among them. Nothing is answered for before it is committed, and nothing that was not
+//! committed is kept: with the database away, callers hear so within [`AcceptSettings::patience`].
+
+use crate::contain::contained;
+use crate::pump::ToPump;
+use crate::settings::AcceptSettings;
+use std::time::Duration;
+use tandem_core::Nudge;
+use tandem_engine::Engine;
+use tandem_engine::boundary::{self, Boundary};
+use tandem_store::{InboxEntry, StoreError};
+use tandem_telemetry::metric::{self, Metric};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// How long a call waits for a place in the line.
+const LINE_PATIENCE: Duration = Duration::from_millis(100);
+
+/// The call is not stored; the caller has to send it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NotStored;
+
+struct Waiting {
+    entry: InboxEntry,
+    done: oneshot::Sender<Result<(), NotStored>>,
+}
+
+/// Where handlers hand in what they read.
+#[derive(Clone)]
+pub(crate) struct Acceptor(mpsc::Sender<Waiting>);
+
+impl Acceptor {
+    /// Returns once the entry is committed.
+    pub(crate) async fn accept(&self, entry: InboxEntry) -> Result<(), NotStored> {
+        let (done, committed) = oneshot::channel();
+        self.0.send_timeout(Waiting { entry, done }, LINE_PATIENCE).await.map_err(|_| NotStored)?;
+        committed.await.unwrap_or(Err(NotStored))
+    }
+}
+
+pub(crate) struct Batcher {
+    settings: AcceptSettings,
+    engine: Engine,
+    line: mpsc::Receiver<Waiting>,
+    pump: ToPump,
+    /// The last commit failed: said once, not for each.
+    away: bool,
+}
+
+/// Why a batch is not stored.
+enum Failed {
+    /// The database is away or too slow: so it is for everybody who waits.
+    Away(String),
+    /// The database is there and refuses this batch.
+    Refused(StoreError),
+}
+
+impl Batcher {
+    pub(crate) fn new(settings: AcceptSettings, engine: Engine, pump: ToPump) -> (Self, Acceptor) {
+        let (to_line, line) = mpsc::channel(settings.waiting.max(1));
+        (Self { settings, engine, line, pump, away: false }, Acceptor(to_line))
+    }
+
+    /// Commits until `stop`; then what has a place in the line is committed too.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let most = self.settings.batch.max(1);
+        let mut batch = Vec::with_capacity(most);
+        loop {
+            tokio::select! {
+                biased;
+                taken = self.line.recv_many(&mut batch, most) => {
+                    if taken == 0 {
+                        return;
+                    }
+                    let batch = std::mem::take(&mut batch);
+                    // Who waits in a batch that panicked is answered by its dropped channel.
+                    let _ = contained(self.commit(batch)).await;
+                }
+                () = stop.cancelled(), if !self.line.is_closed() => self.line.close(),
+            }
+        }
+    }
+
+    async fn commit(&mut self, batch: Vec<Waiting>) {
+        let (entries, callers): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|waiting| (waiting.entry, waiting.done)).unzip();
+        metric::observe_size(Metric::AcceptBatch, &[], u32::try_from(entries.len()).unwrap_or(u32::MAX));
+        match self.store(&entries).await {
+            Ok(nudges) => {
+                answer(callers, Ok(()));
+                self.pump.hand_over(nudges);
+                if std::mem::take(&mut self.away) {
+                    tracing::info!("the database takes webhooks again");
+                }
+            }
+            Err(Failed::Away(why)) => self.turn_all_away(callers, &why),
+            Err(Failed::Refused(_)) if entries.len() > 1 => self.one_by_one(entries, callers).await,
+            Err(Failed::Refused(error)) => {
+                tracing::error!(route = %entries[0].route, %error, "a webhook call could not be stored");
+                answer(callers, Err(NotStored));
+            }
+        }
+    }
+
+    async fn store(&self, entries: &[InboxEntry]) -> Result<Vec<Nudge>, Failed> {
+        let accepted = self.engine.store().accept(entries, self.engine.now());
+        match tokio::time::timeout(self.settings.patience, accepted).await {
+            Ok(Ok(nudges)) => {
+                boundary::pass(Boundary::WebhookCommitted);
+                Ok(nudges)
+            }
+            Ok(Err(error)) if error.is_unavailable() => Err(Failed::Away(error.to_string())),
+            Ok(Err(error)) => Err(Failed::Refused(error)),
+            Err(_) => Err(Failed::Away(format!("no commit within {:?}", self.settings.patience))),
+        }
+    }
+
+    /// Everybody in the line hears it now: to let each batch wait for itself would keep the last for minutes.
+    fn turn_all_away(&mut self, callers: Vec<oneshot::Sender<Result<(), NotStored>>>, why: &str) {
+        if !std::mem::replace(&mut self.away, true) {
+            tracing::warn!(why, "webhooks can't be stored; they are answered with 503 until the database is back");
+        }
+        answer(callers, Err(NotStored));
+        while let Ok(waiting) = self.line.try_recv() {
+            answer([waiting.done], Err(NotStored));
+        }
+    }
+
+    /// One entry that the database refuses must not take the others with it.
+    async fn one_by_one(&mut self, entries: Vec<InboxEntry>, callers: Vec<oneshot::Sender<Result<(), NotStored>>>) {
+        for (entry, caller) in entries.into_iter().zip(callers) {
+            let stored = self.store(std::slice::from_ref(&entry)).await;
+            if let Err(Failed::Refused(error)) = &stored {
+                tracing::error!(route = %entry.route, %error, "a webhook call could not be stored");
+            }
+            answer([caller], stored.as_ref().map(drop).map_err(|_| NotStored));
+            if let Ok(nudges) = stored {
+                self.pump.hand_over(nudges);
+            }
+        }
+    }
+}
+
+fn answer(callers: impl IntoIterator<Item = oneshot::Sender<Result<(), NotStored>>>, outcome: Result<(), NotStored>) {
+    for caller in callers {
+        // A caller that has hung up needs no answer; its notice is stored all the same.
+        let _ = caller.send(outcome);
+    }
+}

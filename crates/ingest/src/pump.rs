@@ -1,0 +1,74 @@
+//! The pump: gets what was just noticed into the lanes, at once after its commit.
+//!
+//! It never slows accepting down and keeps next to nothing: fresh nudges wait in a line of bounded length, and what finds
+//! no place there, or meets a broker that is away, is left to the sweep. The ledger knows what is open; the pump only
+//! saves time.
+
+use crate::contain::contained;
+use crate::outlet::{Outlet, count};
+use std::collections::HashSet;
+use std::sync::Arc;
+use tandem_core::Nudge;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Nudges that are published together at most.
+const TOGETHER: usize = 1_000;
+
+/// Where fresh nudges are handed over.
+#[derive(Clone)]
+pub(crate) struct ToPump(mpsc::Sender<Nudge>);
+
+impl ToPump {
+    /// Never waits. Without a place in the line the records are left alone: they are marked as published, and are
+    /// published again when their lane has run empty, or when the mark is old.
+    pub(crate) fn hand_over(&self, nudges: Vec<Nudge>) {
+        let left = nudges.into_iter().filter_map(|nudge| self.0.try_send(nudge).err()).count();
+        count("left", left);
+    }
+}
+
+pub(crate) struct Pump {
+    outlet: Arc<Outlet>,
+    fresh: mpsc::Receiver<Nudge>,
+}
+
+impl Pump {
+    /// A pump with a line of `waiting` places.
+    pub(crate) fn new(outlet: Arc<Outlet>, waiting: usize) -> (Self, ToPump) {
+        let (to_pump, fresh) = mpsc::channel(waiting.max(1));
+        (Self { outlet, fresh }, ToPump(to_pump))
+    }
+
+    /// Pumps until `stop`; then what was handed over is still published.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut handed = Vec::with_capacity(TOGETHER);
+        loop {
+            tokio::select! {
+                biased;
+                taken = self.fresh.recv_many(&mut handed, TOGETHER) => {
+                    if taken == 0 {
+                        return;
+                    }
+                    let _ = contained(self.publish(distinct(&mut handed))).await;
+                }
+                () = stop.cancelled(), if !self.fresh.is_closed() => self.fresh.close(),
+            }
+        }
+    }
+
+    /// Publishes what can be published now, and gives the rest back to the sweep.
+    async fn publish(&self, nudges: Vec<Nudge>) {
+        let (away, circuits) = (self.outlet.is_away(), self.outlet.engine.circuits());
+        let (now, later): (Vec<_>, Vec<_>) =
+            nudges.into_iter().partition(|nudge| !away && !circuits.is_open(&nudge.key.bridge));
+        self.outlet.give_back(&later).await;
+        self.outlet.publish(&now).await;
+    }
+}
+
+/// One nudge says all that many for the same record say. Leaves the list empty.
+fn distinct(nudges: &mut Vec<Nudge>) -> Vec<Nudge> {
+    let mut seen = HashSet::new();
+    nudges.drain(..).filter(|nudge| seen.insert(nudge.clone())).collect()
+}

@@ -1,0 +1,58 @@
+//! Many calls at once.
+
+use crate::house::{FakeBridge, FakeLanes, House, ID, customer};
+use futures_util::{StreamExt, stream};
+use std::sync::Arc;
+use tandem_store::{Options, Store};
+use uuid::Uuid;
+
+const CALLS: usize = 10_000;
+const SENDERS: usize = 64;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_calls_for_one_record_are_one_row_and_few_nudges() {
+    let url = tandem_testbed::postgres::shared_database().await.unwrap();
+    let store = Store::connect(&url, Options::default()).await.unwrap();
+    store.migrate().await.unwrap();
+    let house = House::over(store, FakeBridge::new("siagh", None), Arc::default(), |_| {});
+    let statuses: Vec<u16> = stream::iter(0..CALLS).map(|_| house.notice(ID)).buffer_unordered(SENDERS).collect().await;
+    assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
+
+    house.lanes.takes(&customer(ID)).await;
+    let row = house.row(ID).await.unwrap();
+    assert_eq!((row.noticed, row.settled), (CALLS as i64, 0));
+    assert_eq!(house.store.counts().await.unwrap().len(), 1);
+    let nudges = house.lanes.keys().len();
+    assert!(nudges < CALLS / 10, "{nudges} nudges say what one says");
+    let routes = house.store.webhook_routes().await.unwrap();
+    assert_eq!((routes[0].accepted, routes[0].rejected), (CALLS as u64, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_records_at_once_are_all_there_and_all_published() {
+    let house = House::start(|_| {}).await;
+    let ids: Vec<String> = (0..500).map(|_| Uuid::new_v4().to_string()).collect();
+    let statuses: Vec<u16> = stream::iter(&ids).map(|id| house.notice(id)).buffer_unordered(SENDERS).collect().await;
+    assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
+    for id in &ids {
+        house.lanes.takes(&customer(id)).await;
+    }
+    assert_eq!(house.store.counts().await.unwrap()[0].count, 500);
+}
+
+#[tokio::test]
+async fn what_was_answered_for_before_a_stop_is_stored_and_published() {
+    let lanes = Arc::new(FakeLanes::default());
+    let mut house = House::with(FakeBridge::new("siagh", None), lanes.clone(), |_| {}).await;
+    let ids: Vec<String> = (0..50).map(|_| Uuid::new_v4().to_string()).collect();
+    for id in &ids {
+        assert_eq!(house.notice(id).await, 200);
+    }
+    house.stopped().await;
+    let published = lanes.keys();
+    for id in &ids {
+        assert!(house.row(id).await.is_some());
+        assert!(published.contains(&customer(id)), "{id} was not published");
+    }
+    assert!(house.client.get(house.url("/health")).send().await.is_err(), "nobody listens any more");
+}
