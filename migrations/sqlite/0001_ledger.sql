@@ -39,7 +39,7 @@ CREATE TABLE entity_mapping (
 CREATE UNIQUE INDEX entity_mapping_source ON entity_mapping (bridge, kind, source_id);
 CREATE UNIQUE INDEX entity_mapping_dest ON entity_mapping (bridge, kind, dest_id) WHERE dest_id IS NOT NULL;
 CREATE INDEX entity_mapping_open ON entity_mapping (bridge, lane, due_at) WHERE noticed > settled;
-CREATE INDEX entity_mapping_published ON entity_mapping (bridge, lane, published_at) WHERE noticed > settled AND published_at IS NOT NULL;
+CREATE INDEX entity_mapping_published ON entity_mapping (bridge, published_at) WHERE noticed > settled AND lane = 'bulk' AND published_at IS NOT NULL;
 CREATE INDEX entity_mapping_waits ON entity_mapping (waits_for) WHERE waits_for IS NOT NULL;
 CREATE INDEX entity_mapping_state ON entity_mapping (state, bridge, kind, id);
 

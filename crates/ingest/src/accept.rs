@@ -1,12 +1,16 @@
 //! The group commit: calls that wait at the same time share one transaction.
 //!
-//! One batch is under way at a time and the next one gathers meanwhile, so a lone call costs one commit and no timer, and
-//! many at once cost a commit among them. Nothing is answered for before it is committed, and nothing that was not
-//! committed is kept: with the database away, callers hear so within [`AcceptSettings::patience`].
+//! A few batches are under way at a time and the next one gathers meanwhile, so a lone call costs one commit and no
+//! timer, and many at once share commits: while one batch waits for the disk, the next is written. Nothing is answered for
+//! before it is committed, and nothing that was not committed is kept: with the database away, callers hear so within
+//! [`AcceptSettings::patience`].
 
 use crate::contain::contained;
 use crate::pump::ToPump;
 use crate::settings::AcceptSettings;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tandem_core::Nudge;
 use tandem_engine::Engine;
@@ -18,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a call waits for a place in the line.
 const LINE_PATIENCE: Duration = Duration::from_millis(100);
+/// So many calls in the line are a crowd: more than gather in a moment by chance.
+const CROWD: usize = 8;
 
 /// The call is not stored; the caller has to send it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,20 +45,32 @@ impl Acceptor {
         self.0.send_timeout(Waiting { entry, done }, LINE_PATIENCE).await.map_err(|_| NotStored)?;
         committed.await.unwrap_or(Err(NotStored))
     }
+
+    /// Whether calls come faster than they are committed.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.0.max_capacity() - self.0.capacity() >= CROWD
+    }
 }
 
 pub(crate) struct Batcher {
+    line: mpsc::Receiver<Waiting>,
+    clerk: Clerk,
+}
+
+/// Commits batches, several at once.
+struct Clerk {
     settings: AcceptSettings,
     engine: Engine,
-    line: mpsc::Receiver<Waiting>,
     pump: ToPump,
     /// The last commit failed: said once, not for each.
-    away: bool,
+    away: AtomicBool,
 }
+
+/// The database is away or too slow: so it is for everybody who waits.
+struct Away;
 
 /// Why a batch is not stored.
 enum Failed {
-    /// The database is away or too slow: so it is for everybody who waits.
     Away(String),
     /// The database is there and refuses this batch.
     Refused(StoreError),
@@ -61,30 +79,45 @@ enum Failed {
 impl Batcher {
     pub(crate) fn new(settings: AcceptSettings, engine: Engine, pump: ToPump) -> (Self, Acceptor) {
         let (to_line, line) = mpsc::channel(settings.waiting.max(1));
-        (Self { settings, engine, line, pump, away: false }, Acceptor(to_line))
+        let clerk = Clerk { settings, engine, pump, away: AtomicBool::new(false) };
+        (Self { line, clerk }, Acceptor(to_line))
     }
 
     /// Commits until `stop`; then what has a place in the line is committed too.
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
-        let most = self.settings.batch.max(1);
-        let mut batch = Vec::with_capacity(most);
-        loop {
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let Self { mut line, clerk } = self;
+        let (most, at_once) = (clerk.settings.batch.max(1), clerk.settings.under_way.max(1));
+        let (mut batch, mut under_way, mut ended) = (Vec::with_capacity(most), FuturesUnordered::new(), false);
+        while !(ended && under_way.is_empty()) {
             tokio::select! {
                 biased;
-                taken = self.line.recv_many(&mut batch, most) => {
-                    if taken == 0 {
-                        return;
-                    }
-                    let batch = std::mem::take(&mut batch);
+                Some(committed) = under_way.next() => {
                     // Who waits in a batch that panicked is answered by its dropped channel.
-                    let _ = contained(self.commit(batch)).await;
+                    if let Some(Err(Away)) = committed {
+                        turn_all_away(&mut line);
+                    }
                 }
-                () = stop.cancelled(), if !self.line.is_closed() => self.line.close(),
+                taken = line.recv_many(&mut batch, most), if !ended && under_way.len() < at_once => {
+                    ended = taken == 0;
+                    if !ended {
+                        under_way.push(contained(clerk.commit(std::mem::take(&mut batch))));
+                    }
+                }
+                () = stop.cancelled(), if !line.is_closed() => line.close(),
             }
         }
     }
+}
 
-    async fn commit(&mut self, batch: Vec<Waiting>) {
+/// Everybody in the line hears it now: to let each batch wait for itself would keep the last for minutes.
+fn turn_all_away(line: &mut mpsc::Receiver<Waiting>) {
+    while let Ok(waiting) = line.try_recv() {
+        answer([waiting.done], Err(NotStored));
+    }
+}
+
+impl Clerk {
+    async fn commit(&self, batch: Vec<Waiting>) -> Result<(), Away> {
         let (entries, callers): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|waiting| (waiting.entry, waiting.done)).unzip();
         metric::observe_size(Metric::AcceptBatch, &[], u32::try_from(entries.len()).unwrap_or(u32::MAX));
@@ -92,17 +125,27 @@ impl Batcher {
             Ok(nudges) => {
                 answer(callers, Ok(()));
                 self.pump.hand_over(nudges);
-                if std::mem::take(&mut self.away) {
+                if self.away.swap(false, Ordering::Relaxed) {
                     tracing::info!("the database takes webhooks again");
                 }
             }
-            Err(Failed::Away(why)) => self.turn_all_away(callers, &why),
+            Err(Failed::Away(why)) => {
+                if !self.away.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        why,
+                        "webhooks can't be stored; they are answered with 503 until the database is back"
+                    );
+                }
+                answer(callers, Err(NotStored));
+                return Err(Away);
+            }
             Err(Failed::Refused(_)) if entries.len() > 1 => self.one_by_one(entries, callers).await,
             Err(Failed::Refused(error)) => {
                 tracing::error!(route = %entries[0].route, %error, "a webhook call could not be stored");
                 answer(callers, Err(NotStored));
             }
         }
+        Ok(())
     }
 
     async fn store(&self, entries: &[InboxEntry]) -> Result<Vec<Nudge>, Failed> {
@@ -118,19 +161,8 @@ impl Batcher {
         }
     }
 
-    /// Everybody in the line hears it now: to let each batch wait for itself would keep the last for minutes.
-    fn turn_all_away(&mut self, callers: Vec<oneshot::Sender<Result<(), NotStored>>>, why: &str) {
-        if !std::mem::replace(&mut self.away, true) {
-            tracing::warn!(why, "webhooks can't be stored; they are answered with 503 until the database is back");
-        }
-        answer(callers, Err(NotStored));
-        while let Ok(waiting) = self.line.try_recv() {
-            answer([waiting.done], Err(NotStored));
-        }
-    }
-
     /// One entry that the database refuses must not take the others with it.
-    async fn one_by_one(&mut self, entries: Vec<InboxEntry>, callers: Vec<oneshot::Sender<Result<(), NotStored>>>) {
+    async fn one_by_one(&self, entries: Vec<InboxEntry>, callers: Vec<oneshot::Sender<Result<(), NotStored>>>) {
         for (entry, caller) in entries.into_iter().zip(callers) {
             let stored = self.store(std::slice::from_ref(&entry)).await;
             if let Err(Failed::Refused(error)) = &stored {

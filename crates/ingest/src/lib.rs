@@ -15,11 +15,11 @@ mod params;
 mod poll;
 mod pump;
 mod rate;
-mod rejected;
 mod replay;
 mod settings;
 mod signed;
 mod sweep;
+mod tally;
 mod tokens;
 mod upkeep;
 mod webhooks;
@@ -46,7 +46,8 @@ pub struct Ingest {
     batcher: accept::Batcher,
     pump: pump::Pump,
     sweep: sweep::Sweep,
-    rejections: Arc<rejected::Rejections>,
+    tally: Arc<tally::Tally>,
+    acceptor: accept::Acceptor,
 }
 
 impl Ingest {
@@ -65,11 +66,11 @@ impl Ingest {
         let (pump, to_pump) = pump::Pump::new(outlet.clone(), settings.pump.waiting);
         let sweep = sweep::Sweep::new(settings.pump.clone(), outlet);
         let (batcher, acceptor) = accept::Batcher::new(settings.accept.clone(), engine.clone(), to_pump);
-        let rejections = Arc::new(rejected::Rejections::of(engine.register()));
-        let intake = Arc::new(webhooks::Intake::new(&settings, engine.clone(), acceptor, rejections.clone())?);
+        let tally = Arc::new(tally::Tally::of(engine.register()));
+        let intake = Arc::new(webhooks::Intake::new(&settings, engine.clone(), acceptor.clone(), tally.clone())?);
         let ops = Arc::new(ops::Ops::new("tandem-ingest", engine.clone(), lanes.clone()));
         let (server, addr) = http::bind(&settings.http, Some(intake), ops)?;
-        Ok(Self { settings, engine, lanes, publisher, server, addr, batcher, pump, sweep, rejections })
+        Ok(Self { settings, engine, lanes, publisher, server, addr, batcher, pump, sweep, tally, acceptor })
     }
 
     /// Where it listens; tells the real port when port 0 was asked for.
@@ -90,13 +91,13 @@ impl Ingest {
         let tasks = TaskTracker::new();
         poll::start(&tasks, self.settings.poll_check, &self.engine, &self.publisher, &stop);
         upkeep::start(&tasks, &self.settings, &self.engine, &self.lanes, &stop);
-        tasks.spawn(rejected::flush(self.rejections.clone(), self.engine.clone(), stop.clone()));
+        tasks.spawn(tally::flush(self.tally.clone(), self.engine.clone(), stop.clone()));
         tasks.spawn(self.sweep.run(stop.clone()));
         tasks.close();
 
         let (accepting, pumping) = (CancellationToken::new(), CancellationToken::new());
         let batcher = tokio::spawn(self.batcher.run(accepting.clone()));
-        let pump = tokio::spawn(self.pump.run(pumping.clone()));
+        let pump = tokio::spawn(self.pump.run(self.acceptor, pumping.clone()));
         tracing::info!(addr = %self.addr, "ingest is listening");
         let served = http::serve(self.server, &stop).await;
         stop.cancel();

@@ -1,19 +1,24 @@
 //! The pump: gets what was just noticed into the lanes, at once after its commit.
 //!
-//! It never slows accepting down and keeps next to nothing: fresh nudges wait in a line of bounded length, and what finds
-//! no place there, or meets a broker that is away, is left to the sweep. The ledger knows what is open; the pump only
-//! saves time.
+//! It never slows accepting down and keeps next to nothing: while calls crowd before the ledger it only trickles, since
+//! broker and database may share a machine; fresh nudges wait in a line of bounded length, and what finds no place there,
+//! or meets a broker that is away, is left to the sweep. The ledger knows what is open; the pump only saves time.
 
+use crate::accept::Acceptor;
 use crate::contain::contained;
 use crate::outlet::{Outlet, count};
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 use tandem_core::Nudge;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// Nudges that are published together at most.
 const TOGETHER: usize = 1_000;
+/// The same while calls crowd, and the pause after it: two thousand a second, so that work goes on in any storm.
+const TRICKLE: usize = 100;
+const BREATH: Duration = Duration::from_millis(50);
 
 /// Where fresh nudges are handed over.
 #[derive(Clone)]
@@ -41,16 +46,20 @@ impl Pump {
     }
 
     /// Pumps until `stop`; then what was handed over is still published.
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
+    pub(crate) async fn run(mut self, calls: Acceptor, stop: CancellationToken) {
         let mut handed = Vec::with_capacity(TOGETHER);
         loop {
+            let crowded = calls.is_crowded() && !stop.is_cancelled();
             tokio::select! {
                 biased;
-                taken = self.fresh.recv_many(&mut handed, TOGETHER) => {
+                taken = self.fresh.recv_many(&mut handed, if crowded { TRICKLE } else { TOGETHER }) => {
                     if taken == 0 {
                         return;
                     }
                     let _ = contained(self.publish(distinct(&mut handed))).await;
+                    if crowded {
+                        stop.run_until_cancelled(tokio::time::sleep(BREATH)).await;
+                    }
                 }
                 () = stop.cancelled(), if !self.fresh.is_closed() => self.fresh.close(),
             }

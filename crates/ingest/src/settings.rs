@@ -157,6 +157,8 @@ pub struct RateCap {
 pub struct AcceptSettings {
     /// Calls that share one commit at most; default 256.
     pub batch: usize,
+    /// Commits that are under way at once at most, each on a database connection of its own; default 3.
+    pub under_way: usize,
     /// Calls that wait for a commit at most; default 2,048. More are answered with 503.
     pub waiting: usize,
     /// How long a commit may take before its calls are answered with 503; default 2 s.
@@ -165,7 +167,7 @@ pub struct AcceptSettings {
 
 impl Default for AcceptSettings {
     fn default() -> Self {
-        Self { batch: 256, waiting: 2_048, patience: Duration::from_secs(2) }
+        Self { batch: 256, under_way: 3, waiting: 2_048, patience: Duration::from_secs(2) }
     }
 }
 

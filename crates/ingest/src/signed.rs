@@ -11,9 +11,9 @@
 use crate::answer::Answer;
 use crate::http::{read_body, within_limits};
 use crate::params::unreadable;
-use crate::rejected::route_name;
 use crate::replay::Replays;
 use crate::settings::{WebhookSettings, is_blank};
+use crate::tally::route_name;
 use crate::webhooks::{Ended, Intake, UNKNOWN, notice};
 use actix_web::http::header::HeaderMap;
 use actix_web::web::{Data, Payload};

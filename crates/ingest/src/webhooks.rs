@@ -10,9 +10,9 @@ use crate::contain::contained_now;
 use crate::http::{read_body, within_limits};
 use crate::params::Params;
 use crate::rate::RateLimit;
-use crate::rejected::{Rejections, route_name};
 use crate::settings::{HttpSettings, IngestSettings, WebhookSettings};
 use crate::signed::Signatures;
+use crate::tally::{Tally, route_name};
 use crate::tokens::Tokens;
 use actix_web::http::Method;
 use actix_web::web::{Data, Payload};
@@ -44,7 +44,7 @@ pub(crate) struct Intake {
     strangers: Option<RateLimit>,
     known: Option<RateLimit>,
     acceptor: Acceptor,
-    rejections: Arc<Rejections>,
+    tally: Arc<Tally>,
 }
 
 /// The route that a call was counted under, and how it ended.
@@ -55,7 +55,7 @@ impl Intake {
         settings: &IngestSettings,
         engine: Engine,
         acceptor: Acceptor,
-        rejections: Arc<Rejections>,
+        tally: Arc<Tally>,
     ) -> std::io::Result<Self> {
         let WebhookSettings { tokens, allow_from, trusted_proxies, rates, .. } = &settings.webhooks;
         Ok(Self {
@@ -69,7 +69,7 @@ impl Intake {
             strangers: rates.strangers.map(RateLimit::new),
             known: rates.known.map(RateLimit::new),
             acceptor,
-            rejections,
+            tally,
         })
     }
 
@@ -120,8 +120,8 @@ impl Intake {
         if matches!(answer, Answer::Accepted | Answer::Ignored(_)) {
             metric::observe(Metric::WebhookSeconds, &[], began.elapsed());
         }
+        self.tally.count(route, answer, self.engine.now());
         if answer.is_rejection() {
-            self.rejections.count(route);
             tracing::debug!(route, %caller, outcome, "a webhook call was turned away");
         } else {
             tracing::debug!(route, %caller, outcome, "a webhook call");

@@ -16,6 +16,9 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 const STATEMENT_LIMIT: Duration = Duration::from_secs(30);
 /// How long a SQLite writer waits for another process.
 const SQLITE_BUSY: Duration = Duration::from_secs(5);
+/// A connection that was idle for longer is tried before it is used. To try it each time costs every call a way there
+/// and back; one that breaks within this time costs its call an error, as one that breaks under a call does.
+const TRUSTED: Duration = Duration::from_secs(1);
 /// Tries of one call when other transactions get in the way.
 pub(crate) const TRIES: u32 = 5;
 
@@ -46,6 +49,7 @@ impl Store {
             .record_stmt_in_spans(false)
             .acquire_timeout(options.acquire_timeout)
             .connect_timeout(options.acquire_timeout)
+            .test_before_acquire_if_idle_for(TRUSTED)
             .max_connections(if memory { 1 } else { options.max_connections.max(1) });
         match dialect {
             Dialect::Postgres => {

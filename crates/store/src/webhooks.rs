@@ -1,4 +1,4 @@
-//! The inbox: webhook calls, stored together with the notices that they carry, and counted per route.
+//! The inbox: webhook calls, stored together with the notices that they carry; and how many came, per route.
 
 use crate::db::retried;
 use crate::dialect::Column;
@@ -6,7 +6,7 @@ use crate::notice::{batch, live_nudges, upsert, upsert_those_in};
 use crate::{InboxEntry, Result, Store, WebhookEvent, WebhookRoute};
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use tandem_core::{Notice, Nudge, RecordKey};
 use uuid::Uuid;
 
@@ -22,7 +22,6 @@ const INBOX: &[(&str, Column)] = &[
     ("source_id", Column::Text),
     ("note", Column::Text),
 ];
-const ROUTES: &[(&str, Column)] = &[("route", Column::Text), ("accepted", Column::Int), ("ignored", Column::Int)];
 /// Characters kept of what a call said about itself.
 const WORD_LIMIT: usize = 200;
 
@@ -42,7 +41,6 @@ impl Store {
         let params = self
             .params()
             .json("inbox", inbox_json(entries))
-            .json("routes", routes_json(entries))
             .json("batch", notices_json(entries, |_| true))
             .time("now", now);
         let inbox = format!(
@@ -52,21 +50,14 @@ impl Store {
             self.dialect.as_uuid("b.id"),
             self.dialect.batch(":inbox", INBOX)
         );
-        let routes = format!(
-            "INSERT INTO webhook_subscription AS r (route, last_at, accepted, ignored)
-             SELECT b.route, :now, b.accepted, b.ignored FROM {} WHERE true
-             ON CONFLICT (route) DO UPDATE SET last_at = excluded.last_at, accepted = r.accepted + excluded.accepted, ignored = r.ignored + excluded.ignored",
-            self.dialect.batch(":routes", ROUTES)
-        );
         let found = if self.dialect.writes_in_with() {
             let fresh = "SELECT bridge, kind, source_id, count(*) AS times FROM inbox WHERE bridge IS NOT NULL GROUP BY bridge, kind, source_id";
             let ledger = upsert_those_in(self.dialect, &format!("({fresh})"));
-            self.write(params.sql(&format!("WITH inbox AS ({inbox}), routes AS ({routes}) {ledger}"))).await?
+            self.write(params.sql(&format!("WITH inbox AS ({inbox}) {ledger}"))).await?
         } else {
             let tx = self.begin().await?;
             let mut fresh: HashSet<Uuid> =
                 tx.all(params.sql(&inbox)).await?.iter().map(|row| row.uuid("id")).collect::<Result<_>>()?;
-            tx.execute(params.sql(&routes)).await?;
             let first = notices_json(entries, |entry| fresh.remove(&entry.id));
             let found = tx.all(tx.params().json("batch", first).time("now", now).sql(&upsert(self.dialect))).await?;
             tx.commit().await?;
@@ -97,11 +88,24 @@ impl Store {
             .collect()
     }
 
-    /// Counts a call that was turned away (authentication, size, shape). Nothing of it is kept.
-    pub async fn count_rejected(&self, route: &str) -> Result<()> {
-        let sql = "INSERT INTO webhook_subscription AS r (route, rejected) VALUES (:route, 1) ON CONFLICT (route) DO UPDATE SET rejected = r.rejected + 1";
-        let statement = self.params().text("route", route).sql(sql);
-        retried!(self.execute(statement.clone())).map(drop)
+    /// Adds to what came in per route. Of calls that were turned away nothing else is kept.
+    pub async fn count_calls(&self, counts: &[WebhookRoute]) -> Result<()> {
+        let sql = "INSERT INTO webhook_subscription AS r (route, last_at, accepted, ignored, rejected) VALUES (:route, :last, :accepted, :ignored, :rejected)
+                   ON CONFLICT (route) DO UPDATE SET accepted = r.accepted + excluded.accepted, ignored = r.ignored + excluded.ignored, rejected = r.rejected + excluded.rejected,
+                       last_at = CASE WHEN r.last_at > excluded.last_at THEN r.last_at ELSE coalesce(excluded.last_at, r.last_at) END";
+        if counts.is_empty() {
+            return Ok(());
+        }
+        retried!(async {
+            let tx = self.begin().await?;
+            for count in counts {
+                let params = tx.params().text("route", count.route.as_str()).maybe_time("last", count.last_at);
+                let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+                let params = params.int("accepted", number(count.accepted)).int("ignored", number(count.ignored));
+                tx.execute(params.int("rejected", number(count.rejected)).sql(sql)).await?;
+            }
+            tx.commit().await
+        })
     }
 
     /// The newest webhook calls, newest first.
@@ -152,17 +156,5 @@ fn inbox_json(entries: &[InboxEntry]) -> serde_json::Value {
                 "note": entry.note,
             })
         })
-        .collect()
-}
-
-fn routes_json(entries: &[InboxEntry]) -> serde_json::Value {
-    let mut routes: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
-    for entry in entries {
-        let (accepted, ignored) = routes.entry(&entry.route).or_default();
-        *if entry.notice.is_some() { accepted } else { ignored } += 1;
-    }
-    routes
-        .into_iter()
-        .map(|(route, (accepted, ignored))| json!({"route": route, "accepted": accepted, "ignored": ignored}))
         .collect()
 }

@@ -97,8 +97,8 @@ impl SiaghBridge {
             Err(fault) if fault.class == FaultClass::Permanent => return Ok(refused(list, place, &fault)),
             Err(fault) => return Err(fault),
         };
-        let sightings = rows.iter().filter_map(|row| self.sighting(list, row, everything)).collect();
         place.advance(list, &rows, self.settings.page_size, total);
+        let sightings = rows.into_iter().filter_map(|row| self.sighting(list, row, everything)).collect();
         Ok(ScanPage { sightings, ..ScanPage::default() })
     }
 
@@ -161,16 +161,16 @@ impl SiaghBridge {
         self.crm.find_one_page(&find, place.skip).await
     }
 
-    fn sighting(&self, list: &List, row: &Value, everything: bool) -> Option<Sighting> {
+    fn sighting(&self, list: &List, row: Value, everything: bool) -> Option<Sighting> {
         let id = row.get("crmId").and_then(Value::as_str).and_then(|id| Uuid::try_parse(id).ok())?;
         let (kind, hint, fields) = match list.kind {
             ObjectKind::Identity(kind) => {
-                let identity = Identity::from_json(kind, row.clone());
+                let identity = Identity::from_json(kind, row);
                 (CUSTOMER, identity_hint(kind), identity.map(|identity| Customer::of(&identity).fields()))
             }
             ObjectKind::Billable(kind) => {
                 let fields = |document| Quote::of(&document, &self.settings).fields(&self.settings);
-                (PRE_INVOICE, document_hint(kind), Billable::from_json(kind, row.clone()).map(fields))
+                (PRE_INVOICE, document_hint(kind), Billable::from_json(kind, row).map(fields))
             }
         };
         // A row that can't be read is noticed all the same: the record then fails by itself, where people see it.

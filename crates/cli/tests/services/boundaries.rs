@@ -90,7 +90,8 @@ fn everywhere(flow: &'static Flow) {
     let died = run_all(&first);
     let passed: Vec<Boundary> =
         first.iter().zip(died).filter(|(_, died)| *died).map(|(case, _)| case.boundary).collect();
-    assert_eq!(passed, flow.passes, "the flow {}", flow.name);
+    let surely: Vec<Boundary> = passed.iter().copied().filter(|boundary| !flow.may_pass.contains(boundary)).collect();
+    assert_eq!(surely, flow.passes, "the flow {}", flow.name);
     let again: Vec<Case> = passed.iter().map(|boundary| case(boundary, 2)).collect();
     run_all(&again);
 }

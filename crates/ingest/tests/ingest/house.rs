@@ -17,7 +17,7 @@ use tandem_core::{
 };
 use tandem_engine::{Engine, Policy, Publisher, Register, SystemClock};
 use tandem_ingest::{Ingest, IngestSettings};
-use tandem_store::{Options, Store, WebhookEvent};
+use tandem_store::{Options, Store, WebhookEvent, WebhookRoute};
 use tandem_testbed::signal::{eventually, within};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -282,11 +282,12 @@ impl House {
         self.store.webhook_events(100).await.unwrap()
     }
 
-    /// Waits until so many calls of a route count as rejected.
-    pub async fn rejected(&self, route: &str, times: u64) {
+    /// Waits until so many calls of a route count as accepted and as rejected.
+    pub async fn counted(&self, route: &str, accepted: u64, rejected: u64) {
         eventually(SOON, || async {
             let routes = self.store.webhook_routes().await.unwrap();
-            routes.iter().any(|r| r.route == route && r.rejected == times).then_some(())
+            let counted = |r: &WebhookRoute| r.route == route && (r.accepted, r.rejected) == (accepted, rejected);
+            routes.iter().any(counted).then_some(())
         })
         .await;
     }

@@ -105,7 +105,7 @@ async fn what_is_not_signed_by_us_and_now_is_refused_and_leaves_nothing() {
         assert_eq!(status, 401, "{what}");
         assert!(!answer.contains("detail"), "{answer}");
     }
-    house.rejected("signed/siagh", 9).await;
+    house.counted("signed/siagh", 0, 9).await;
     assert_eq!(house.events().await, []);
 }
 

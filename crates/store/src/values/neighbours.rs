@@ -116,6 +116,25 @@ pub struct WebhookRoute {
     pub rejected: u64,
 }
 
+impl WebhookRoute {
+    /// A route on which nothing came.
+    pub fn silent(route: String) -> Self {
+        Self { route, last_at: None, accepted: 0, ignored: 0, rejected: 0 }
+    }
+
+    pub fn is_silent(&self) -> bool {
+        self.accepted + self.ignored + self.rejected == 0
+    }
+
+    /// Adds what else came in on it.
+    pub fn add(&mut self, more: &Self) {
+        self.accepted += more.accepted;
+        self.ignored += more.ignored;
+        self.rejected += more.rejected;
+        self.last_at = self.last_at.max(more.last_at);
+    }
+}
+
 /// One webhook call as the inbox keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WebhookEvent {

@@ -1,6 +1,6 @@
 use crate::bench::*;
 use tandem_core::{Actor, BridgeId, Lane, Notice, State, Trigger};
-use tandem_store::{InboxEntry, Leased};
+use tandem_store::{InboxEntry, Leased, WebhookRoute};
 use uuid::Uuid;
 
 crate::conformance!(
@@ -14,7 +14,8 @@ crate::conformance!(
     a_scan_notices_only_what_differs_from_the_version_last_looked_at,
     ten_thousand_unchanged_sightings_notice_nothing,
     notices_of_an_ignored_record_are_counted_and_settled_at_once,
-    accept_keeps_calls_notices_and_counters_together,
+    accept_keeps_calls_and_notices_together,
+    calls_are_counted_by_route_and_the_latest_moment_stays,
     the_same_inbox_id_twice_is_kept_and_noticed_once,
     a_sweep_takes_each_record_once_until_it_goes_stale,
     a_sweep_takes_live_before_bulk_and_keeps_to_its_limits,
@@ -146,19 +147,32 @@ fn call(id: Uuid, notice: Option<Notice>) -> InboxEntry {
     }
 }
 
-async fn accept_keeps_calls_notices_and_counters_together(b: Bench) {
+async fn accept_keeps_calls_and_notices_together(b: Bench) {
     let entries =
         [call(Uuid::now_v7(), Some(notice("1"))), call(Uuid::now_v7(), None), call(Uuid::now_v7(), Some(notice("1")))];
     let nudges = b.store.accept(&entries, now()).await.unwrap();
     assert_eq!((nudges.len(), b.row("1").await.noticed), (1, 2));
-    b.store.count_rejected("customer").await.unwrap();
-    let routes = b.store.webhook_routes().await.unwrap();
-    assert_eq!((routes[0].accepted, routes[0].ignored, routes[0].rejected, routes[0].last_at), (2, 1, 1, Some(now())));
     let events = b.store.webhook_events(10).await.unwrap();
     assert_eq!(events.len(), 3);
     assert_eq!(events[0].label.as_ref().map(|l| l.chars().count()), Some(200));
     assert_eq!(events.iter().filter(|e| e.key == Some(key("1"))).count(), 2);
     assert!(b.store.accept(&[call(Uuid::now_v7(), None)], now()).await.unwrap().is_empty());
+}
+
+async fn calls_are_counted_by_route_and_the_latest_moment_stays(b: Bench) {
+    let count = |accepted, ignored, rejected, last_at| {
+        let route = "customer".to_owned();
+        WebhookRoute { route, last_at, accepted, ignored, rejected }
+    };
+    b.store.count_calls(&[]).await.unwrap();
+    b.store.count_calls(&[count(0, 0, 1, None)]).await.unwrap();
+    assert_eq!(b.store.webhook_routes().await.unwrap(), [count(0, 0, 1, None)]);
+    for (at, sum) in [(later(5), 2), (now(), 4)] {
+        b.another().await.count_calls(&[count(2, 1, 0, Some(at))]).await.unwrap();
+        assert_eq!(b.store.webhook_routes().await.unwrap(), [count(sum, sum / 2, 1, Some(later(5)))]);
+    }
+    b.store.count_calls(&[count(0, 0, 1, None)]).await.unwrap();
+    assert_eq!(b.store.webhook_routes().await.unwrap(), [count(4, 2, 2, Some(later(5)))]);
 }
 
 async fn the_same_inbox_id_twice_is_kept_and_noticed_once(b: Bench) {

@@ -292,7 +292,7 @@ impl PayamgostarClient {
 
     async fn read<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, Fault> {
         let answer = self.call(path, body, Safety::Read).await?;
-        let read = |answer: &Answer| bytes::from_value(camel_case(bytes::from_slice(&answer.body)?));
+        let read = |answer: &Answer| bytes::from_value(&camel_case(bytes::from_slice(&answer.body)?));
         read(&answer).map_err(|bad| fault::unreadable(&bad, path))
     }
 

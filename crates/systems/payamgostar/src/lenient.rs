@@ -14,21 +14,34 @@ const IRAN_SECONDS: i32 = 12_600;
 /// Member names with their first letter lowered, at every depth: the wire is camelCase, the vendor's models
 /// are PascalCase, and the server takes either (sheet §0). Where both spellings of a name stand side by
 /// side the camelCase one wins. Values are not touched.
-pub fn camel_case(value: Value) -> Value {
+pub fn camel_case(mut value: Value) -> Value {
+    lower_names(&mut value);
+    value
+}
+
+/// In place: nearly all that comes is camelCase already, and long lists of it come.
+fn lower_names(value: &mut Value) {
     match value {
         Value::Object(members) => {
-            let mut out = Map::with_capacity(members.len());
-            for (name, member) in members {
-                let camel = lower_first(&name);
-                if camel == name || !out.contains_key(&camel) {
-                    out.insert(camel, camel_case(member));
-                }
+            if members.keys().any(|name| name.starts_with(|first: char| first.is_ascii_uppercase())) {
+                *members = lowered(std::mem::take(members));
             }
-            Value::Object(out)
+            members.values_mut().for_each(lower_names);
         }
-        Value::Array(rows) => Value::Array(rows.into_iter().map(camel_case).collect()),
-        other => other,
+        Value::Array(rows) => rows.iter_mut().for_each(lower_names),
+        _ => {}
     }
+}
+
+fn lowered(members: Map<String, Value>) -> Map<String, Value> {
+    let mut out = Map::with_capacity(members.len());
+    for (name, member) in members {
+        let camel = lower_first(&name);
+        if camel == name || !out.contains_key(&camel) {
+            out.insert(camel, member);
+        }
+    }
+    out
 }
 
 fn lower_first(name: &str) -> String {

@@ -332,7 +332,7 @@ impl Billable {
 
 fn typed<T: DeserializeOwned>(value: Value) -> Result<(T, Value), BadJson> {
     let raw = camel_case(value);
-    Ok((from_value(raw.clone())?, raw))
+    Ok((from_value(&raw)?, raw))
 }
 
 /// Debug output names the object and shows nothing about the person behind it.
