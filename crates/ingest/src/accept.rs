@@ -130,20 +130,11 @@ impl Clerk {
                 }
             }
             Err(Failed::Away(why)) => {
-                if !self.away.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(
-                        why,
-                        "webhooks can't be stored; they are answered with 503 until the database is back"
-                    );
-                }
                 answer(callers, Err(NotStored));
-                return Err(Away);
+                return Err(self.went_away(&why));
             }
-            Err(Failed::Refused(_)) if entries.len() > 1 => self.one_by_one(entries, callers).await,
-            Err(Failed::Refused(error)) => {
-                tracing::error!(route = %entries[0].route, %error, "a webhook call could not be stored");
-                answer(callers, Err(NotStored));
-            }
+            // Alone or among others, it is told apart the same way.
+            Err(Failed::Refused(_)) => return self.one_by_one(entries, callers).await,
         }
         Ok(())
     }
@@ -162,17 +153,37 @@ impl Clerk {
     }
 
     /// One entry that the database refuses must not take the others with it.
-    async fn one_by_one(&self, entries: Vec<InboxEntry>, callers: Vec<oneshot::Sender<Result<(), NotStored>>>) {
-        for (entry, caller) in entries.into_iter().zip(callers) {
-            let stored = self.store(std::slice::from_ref(&entry)).await;
-            if let Err(Failed::Refused(error)) = &stored {
-                tracing::error!(route = %entry.route, %error, "a webhook call could not be stored");
-            }
-            answer([caller], stored.as_ref().map(drop).map_err(|_| NotStored));
-            if let Ok(nudges) = stored {
-                self.pump.hand_over(nudges);
+    async fn one_by_one(
+        &self,
+        entries: Vec<InboxEntry>,
+        callers: Vec<oneshot::Sender<Result<(), NotStored>>>,
+    ) -> Result<(), Away> {
+        let mut waiting = entries.into_iter().zip(callers);
+        for (entry, caller) in &mut waiting {
+            match self.store(std::slice::from_ref(&entry)).await {
+                Ok(nudges) => {
+                    answer([caller], Ok(()));
+                    self.pump.hand_over(nudges);
+                }
+                Err(Failed::Refused(error)) => {
+                    tracing::error!(route = %entry.route, %error, "a webhook call could not be stored");
+                    answer([caller], Err(NotStored));
+                }
+                Err(Failed::Away(why)) => {
+                    answer([caller], Err(NotStored));
+                    answer(waiting.map(|(_, caller)| caller), Err(NotStored));
+                    return Err(self.went_away(&why));
+                }
             }
         }
+        Ok(())
+    }
+
+    fn went_away(&self, why: &str) -> Away {
+        if !self.away.swap(true, Ordering::Relaxed) {
+            tracing::warn!(why, "webhooks can't be stored; they are answered with 503 until the database is back");
+        }
+        Away
     }
 }
 

@@ -16,8 +16,6 @@ pub(crate) enum Answer {
     Accepted,
     /// Understood, stored, and of no interest; why.
     Ignored(String),
-    /// A signed call that came before.
-    Repeated,
     /// HEAD and OPTIONS: nothing happened.
     Nothing,
     /// Authenticated and unreadable; why.
@@ -41,7 +39,7 @@ pub(crate) enum Answer {
 impl Answer {
     fn status(&self) -> StatusCode {
         match self {
-            Self::Accepted | Self::Ignored(_) | Self::Repeated | Self::Nothing => StatusCode::OK,
+            Self::Accepted | Self::Ignored(_) | Self::Nothing => StatusCode::OK,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Forbidden => StatusCode::FORBIDDEN,
@@ -60,7 +58,6 @@ impl Answer {
         match self {
             Self::Accepted => "accepted",
             Self::Ignored(_) => "ignored",
-            Self::Repeated => "repeated",
             Self::Nothing => "nothing",
             Self::Malformed(_) | Self::BodyTooLong | Self::UrlTooLong | Self::HeadTooLong | Self::TooSlow => "rejected",
             Self::NotFound | Self::Forbidden | Self::Unsigned | Self::TooMany => "refused",
@@ -90,7 +87,6 @@ impl Answer {
             Self::Nothing => return response.finish(),
             _ if method == Method::HEAD => return response.finish(),
             Self::Accepted => json!({"status": "accepted"}),
-            Self::Repeated => json!({"status": "repeated"}),
             Self::Ignored(why) => json!({"status": "ignored", "reason": cut(why)}),
             _ => return response.content_type("application/problem+json").body(self.problem(status).to_string()),
         };

@@ -15,7 +15,6 @@ mod params;
 mod poll;
 mod pump;
 mod rate;
-mod replay;
 mod settings;
 mod signed;
 mod sweep;

@@ -6,12 +6,12 @@
 //! * Standard Webhooks: `webhook-id`, `webhook-timestamp`, `webhook-signature: v1,<base64>`, over `id.timestamp.body`;
 //! * a simple one: `x-webhook-timestamp` and `x-webhook-signature: [sha256=]<hex>`, over `timestamp.body`.
 //!
-//! Nothing is parsed before a signature fits. Without a secret the intake is off.
+//! Nothing is parsed before a signature fits. A copy of a call gets the same id, which the inbox takes once: it is answered
+//! as the first one was, and notices nothing. Without a secret the intake is off.
 
 use crate::answer::Answer;
 use crate::http::{read_body, within_limits};
 use crate::params::unreadable;
-use crate::replay::Replays;
 use crate::settings::{WebhookSettings, is_blank};
 use crate::tally::route_name;
 use crate::webhooks::{Ended, Intake, UNKNOWN, notice};
@@ -37,11 +37,10 @@ const SIGNATURES: usize = 8;
 /// Characters of an id that make sense.
 const ID_LIMIT: usize = 200;
 
-/// The secrets, ready for use, and what was signed before.
+/// The secrets, ready for use.
 pub(crate) struct Signatures {
     keys: Vec<Hmac<Sha256>>,
     tolerance: TimeDelta,
-    replays: Replays,
 }
 
 /// A call whose signature fits.
@@ -50,8 +49,6 @@ struct Verified {
     name: Option<String>,
     /// The time stamp as it was signed.
     stamp: String,
-    /// The last second in which the signature is good.
-    until: i64,
 }
 
 #[derive(Deserialize)]
@@ -66,7 +63,7 @@ impl Signatures {
     pub(crate) fn new(settings: &WebhookSettings) -> std::io::Result<Self> {
         let secrets = settings.signing_secrets.iter().filter(|secret| settings.enabled && !is_blank(secret));
         let keys = secrets.map(key).collect::<Result<_, _>>()?;
-        Ok(Self { keys, tolerance: settings.tolerance, replays: Replays::default() })
+        Ok(Self { keys, tolerance: settings.tolerance })
     }
 
     fn are_off(&self) -> bool {
@@ -90,18 +87,18 @@ impl Signatures {
                 (None, text("x-webhook-timestamp")?, vec![hex::decode(digits).ok()?])
             }
         };
-        let until = self.good_until(stamp, now)?;
+        if !self.is_timely(stamp, now) {
+            return None;
+        }
         let head = name.map_or_else(|| format!("{stamp}."), |name| format!("{name}.{stamp}."));
         let fits = |signature: &Vec<u8>| self.keys.iter().any(|key| fits(key, head.as_bytes(), body, signature));
-        signatures.iter().any(fits).then(|| Verified { name: name.map(str::to_owned), stamp: stamp.to_owned(), until })
+        signatures.iter().any(fits).then(|| Verified { name: name.map(str::to_owned), stamp: stamp.to_owned() })
     }
 
-    /// The last second in which a call of this time stamp is good, if it is good now.
-    fn good_until(&self, stamp: &str, now: DateTime<Utc>) -> Option<i64> {
-        let stamp: i64 = stamp.parse().ok()?;
-        let tolerance = self.tolerance.num_seconds();
-        let apart = now.timestamp().checked_sub(stamp)?.checked_abs()?;
-        (apart <= tolerance).then_some(stamp + tolerance)
+    /// Whether a call of this time stamp is good now; one from the future is as suspicious as an old one.
+    fn is_timely(&self, stamp: &str, now: DateTime<Utc>) -> bool {
+        let apart = stamp.parse().ok().and_then(|stamp| now.timestamp().checked_sub(stamp)?.checked_abs());
+        apart.is_some_and(|apart| apart <= self.tolerance.num_seconds())
     }
 }
 
@@ -160,23 +157,10 @@ async fn answer(request: &HttpRequest, body: Payload, intake: &Intake, caller: I
         return (route, Answer::TooMany);
     }
     let answer = match entry(&**bridge, &route, caller, &call, &body) {
-        Ok(entry) => once(intake, entry, call.until).await,
+        Ok(entry) => intake.store(entry).await,
         Err(why) => Answer::Malformed(why),
     };
     (route, answer)
-}
-
-/// Stores a call unless it was stored before.
-async fn once(intake: &Intake, entry: InboxEntry, until: i64) -> Answer {
-    let (id, now) = (entry.id, intake.engine.now().timestamp());
-    if intake.signatures.replays.knows(id, now) {
-        return Answer::Repeated;
-    }
-    let answer = intake.store(entry).await;
-    if answer != Answer::Unavailable {
-        intake.signatures.replays.remember(id, until, now);
-    }
-    answer
 }
 
 fn entry(bridge: &dyn Bridge, route: &str, caller: IpAddr, call: &Verified, body: &[u8]) -> Result<InboxEntry, String> {

@@ -77,8 +77,11 @@ impl Intake {
     pub(crate) fn caller(&self, request: &HttpRequest) -> IpAddr {
         // There is no peer only in tests without a socket.
         let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-        let forwarded = request.headers().get("x-forwarded-for").and_then(|header| header.to_str().ok());
-        self.callers.address(peer, forwarded)
+        // Proxies add to the header or add one of their own: only all of them together end with what the nearest wrote.
+        // A byte that is no text must not hide them.
+        let lines = request.headers().get_all("x-forwarded-for");
+        let forwarded: Vec<_> = lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+        self.callers.address(peer, &forwarded.join(","))
     }
 
     /// Counts a call that is not let in, and tells a caller who tries too often so.

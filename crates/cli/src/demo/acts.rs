@@ -7,9 +7,10 @@ use serde_json::json;
 use std::time::Duration;
 use tandem_bridges::siagh::{CONTACT, CUSTOMER, IMPORT, POLL, PRE_INVOICE, SIAGH, mapping};
 use tandem_core::{Actor, LedgerRow, RecordKey, State, Trigger};
+use tandem_engine::ScanSummary;
 use tandem_simulators::company::{self, QuoteMaterial};
 use tandem_simulators::payamgostar::Kind;
-use tandem_simulators::siagh::Good;
+use tandem_simulators::siagh::{Contact, Good};
 use tandem_simulators::{Arm, Fault};
 use tandem_store::{Mapping, Resolution};
 use tokio_util::sync::CancellationToken;
@@ -46,17 +47,18 @@ impl Acts<'_> {
         }
         self.tell.act("1", "The initial import: every contact of the finance system becomes a customer of the CRM");
         let bar = self.tell.bar(contacts as u64, "contacts");
-        self.stage
-            .engine
-            .scan(&SIAGH.into(), &IMPORT.into(), true, None, &CancellationToken::new(), &mut |_| {})
+        self.scan(IMPORT).await?;
+        let in_step = self
+            .until(|_| async {
+                let (in_step, open) = self.progress(CONTACT).await?;
+                bar.at(in_step);
+                Ok((open == 0).then_some(in_step))
+            })
             .await?;
-        self.until(|_| async {
-            let (done, open) = self.progress(CONTACT).await?;
-            bar.at(done);
-            Ok((open == 0).then_some(()))
-        })
-        .await?;
         bar.finish();
+        ensure!(in_step == contacts as u64, "{in_step} of {contacts} contacts were imported");
+        let customers = self.stage.crm.identity_count();
+        ensure!(customers == contacts, "{contacts} contacts became {customers} customers of the CRM");
         self.tell.done(&format!("{contacts} contacts imported; 5 of them were in the CRM already and were linked"));
         Ok(())
     }
@@ -82,19 +84,25 @@ impl Acts<'_> {
         self.tell.act("3", "The webhooks are lost for a while; the poll finds what they would have told");
         self.stage.webhook("person", None)?;
         self.stage.webhook("organization", None)?;
-        for identity in self.identities().into_iter().skip(20).take(5) {
-            self.stage.crm.edit(identity, &json!({"website": "https://example.test/polled"})).map_err(refused)?;
+        let edited: Vec<Uuid> = self.identities().into_iter().skip(20).take(5).collect();
+        let website = "https://example.test/polled";
+        for identity in &edited {
+            self.stage.crm.edit(*identity, &json!({ "website": website })).map_err(refused)?;
         }
-        let found = self
-            .stage
-            .engine
-            .scan(&SIAGH.into(), &POLL.into(), true, None, &CancellationToken::new(), &mut |_| {})
-            .await?;
+        let found = self.scan(POLL).await?;
+        let (seen, noticed, changed) = (found.seen, found.noticed, edited.len());
+        ensure!(noticed == changed as u64, "{changed} customers were edited and the poll noticed {noticed}");
         self.quiet().await?;
+        for identity in edited {
+            let contact = self.contact_of(identity).await?;
+            ensure!(
+                contact.web_site_address.as_deref() == Some(website),
+                "the edit of customer {identity} is not in finance"
+            );
+        }
         self.stage.register_webhooks()?;
-        let seen = found.map_or(0, |summary| summary.seen);
         self.tell.done(&format!(
-            "the poll looked at {seen} records; 5 had changed and are in finance now, the others cost nothing"
+            "the poll looked at {seen} records; {changed} had changed and are in finance now, the others cost nothing"
         ));
         Ok(())
     }
@@ -137,8 +145,7 @@ impl Acts<'_> {
         self.stage.crm.edit(identity, &json!({"description": "second save"})).map_err(refused)?;
         self.stage.crm.deliveries_drained().await;
         self.quiet().await?;
-        let code: i64 = self.row(CUSTOMER, identity).await?.dest_id.context("no contact")?.as_str().parse()?;
-        let text = self.stage.finance.contact(code).and_then(|contact| contact.description);
+        let text = self.contact_of(identity).await?.description;
         ensure!(text.as_deref() == Some("second save"), "finance has {text:?} instead of the second save");
         let writes = self.stage.finance.calls_to("#2BFDA") - before;
         self.tell.done(&format!("the second save waited for the gate and arrived: {writes} writes for two saves"));
@@ -267,14 +274,28 @@ impl Acts<'_> {
         Ok(self.stage.engine.store().rows(&filter).await?)
     }
 
-    /// How many records of a kind are settled, and how many are not.
+    /// The contact that stands for a customer.
+    async fn contact_of(&self, customer: Uuid) -> anyhow::Result<Contact> {
+        let code = self.row(CUSTOMER, customer).await?.dest_id.context("the customer has no contact")?;
+        let contact = self.stage.finance.contact(code.as_str().parse()?);
+        contact.with_context(|| format!("contact {code} is not in finance"))
+    }
+
+    /// Runs a scan to its end.
+    async fn scan(&self, job: &str) -> anyhow::Result<ScanSummary> {
+        let never = CancellationToken::new();
+        let found = self.stage.engine.scan(&SIAGH.into(), &job.into(), true, None, &never, &mut |_| {}).await?;
+        found.with_context(|| format!("the {job} is running elsewhere"))
+    }
+
+    /// How many records of a kind are in step, and how many are neither settled nor parked.
     async fn progress(&self, kind: &str) -> anyhow::Result<(u64, u64)> {
         let counts = self.stage.engine.store().counts().await?;
-        let of_kind = counts.iter().filter(|count| count.kind.as_str() == kind);
-        let (open, done): (Vec<_>, Vec<_>) =
-            of_kind.partition(|count| matches!(count.state, State::Pending | State::Retrying));
-        let sum = |counts: Vec<&tandem_store::Count>| counts.iter().map(|count| count.count).sum();
-        Ok((sum(done), sum(open)))
+        let sum = |wanted: fn(State) -> bool| {
+            let of_kind = counts.iter().filter(|count| count.kind.as_str() == kind && wanted(count.state));
+            of_kind.map(|count| count.count).sum::<u64>()
+        };
+        Ok((sum(State::is_in_step), sum(|state| matches!(state, State::Pending | State::Retrying))))
     }
 
     /// Until a record's work is over, and in step.

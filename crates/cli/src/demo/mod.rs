@@ -15,6 +15,7 @@ use stage::Stage;
 use std::collections::BTreeMap;
 use tandem_core::State;
 use tell::Tell;
+use verdict::Held;
 
 /// `tandem demo`.
 #[derive(Debug, Clone, clap::Args)]
@@ -66,12 +67,12 @@ async fn sum_up(stage: &Stage) -> anyhow::Result<bool> {
     let rows = kinds.into_iter().map(|(kind, columns)| std::iter::once(kind).chain(columns.map(|n| n.to_string())));
     show::table(&["kind", "in step", "open", "waiting", "review", "dead or ignored"], rows, "nothing was noticed");
     show::line("");
-    let disagreements = verdict::disagreements(stage);
+    let disagreements = verdict::disagreements(&Held::by(&stage.crm, &stage.finance));
     for line in disagreements.iter().take(10) {
         show::line(format!("  {line}"));
     }
     match disagreements.len() {
-        0 => show::line("Both systems agree: every customer is one contact, every quote is one pre-invoice."),
+        0 => show::line("Both systems agree: every customer is one contact and every contact one customer with the same values, and every quote is one pre-invoice."),
         n => show::line(format!("The systems disagree in {n} places.")),
     }
     Ok(disagreements.is_empty())

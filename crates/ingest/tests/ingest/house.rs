@@ -112,8 +112,8 @@ impl Bridge for FakeBridge {
 pub struct FakeLanes {
     pub published: Mutex<Vec<Nudge>>,
     pub away: AtomicBool,
-    /// Nudges are confirmed and lost.
-    pub forgetful: AtomicBool,
+    /// Who holds it keeps the lanes from answering.
+    pub gate: tokio::sync::Mutex<()>,
     pub waiting: AtomicU64,
     pub prepared: Mutex<Vec<BridgeId>>,
     /// Dead letters, and what became of them at the last look.
@@ -146,9 +146,8 @@ impl Lanes for FakeLanes {
         if self.away.load(Ordering::SeqCst) {
             return vec![Published::Unknown; nudges.len()];
         }
-        if !self.forgetful.load(Ordering::SeqCst) {
-            self.published.lock().unwrap().extend_from_slice(nudges);
-        }
+        let _open = self.gate.lock().await;
+        self.published.lock().unwrap().extend_from_slice(nudges);
         vec![Published::Stored; nudges.len()]
     }
     async fn consume(&self, _: &BridgeId, _: &ConsumeOptions) -> Result<Box<dyn Consumer>, LaneError> {

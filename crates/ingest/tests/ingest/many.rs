@@ -14,17 +14,21 @@ async fn ten_thousand_calls_for_one_record_are_one_row_and_few_nudges() {
     let url = tandem_testbed::postgres::shared_database().await.unwrap();
     let store = Store::connect(&url, Options::default()).await.unwrap();
     store.migrate().await.unwrap();
-    let house = House::over(store, FakeBridge::new("siagh", None), Arc::default(), |_| {});
+    let mut house = House::over(store, FakeBridge::new("siagh", None), Arc::default(), |_| {});
+    // A broker that is slower than the callers.
+    let slow = house.lanes.gate.lock().await;
     let statuses: Vec<u16> = stream::iter(0..CALLS).map(|_| house.notice(ID)).buffer_unordered(SENDERS).collect().await;
     assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
+    drop(slow);
 
     house.lanes.takes(&customer(ID)).await;
     let row = house.row(ID).await.unwrap();
     assert_eq!((row.noticed, row.settled), (CALLS as i64, 0));
     assert_eq!(house.store.counts().await.unwrap().len(), 1);
-    let nudges = house.lanes.keys().len();
-    assert!(nudges < CALLS / 10, "{nudges} nudges say what one says");
     house.counted("crm/identity", CALLS as u64, 0).await;
+    house.stopped().await;
+    let nudges = house.lanes.keys().len();
+    assert!(nudges < CALLS / 500, "{nudges} nudges say what one says");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,7 @@
 //! Who is not let in, and that nothing is left of it.
 
 use crate::house::{House, ID, TOKEN};
+use reqwest::header::HeaderValue;
 use secrecy::SecretString;
 use tandem_ingest::RateCap;
 
@@ -108,6 +109,24 @@ async fn a_trusted_proxy_is_believed_about_the_caller() {
     assert_eq!(House::read(call("192.0.2.7")).await.0, 200);
     assert_eq!(House::read(call("192.0.2.7, 198.51.100.1")).await.0, 403);
     assert_eq!(house.events().await[0].remote, "192.0.2.7");
+}
+
+#[tokio::test]
+async fn what_a_caller_wrote_into_a_forwarding_header_of_its_own_lets_it_in_nowhere() {
+    let house = House::start(|s| {
+        s.webhooks.tokens.clear();
+        s.webhooks.allow_from = vec!["192.0.2.7/32".parse().unwrap(), "127.0.0.1/32".parse().unwrap()];
+        s.webhooks.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    })
+    .await;
+    let call = || house.client.get(house.url(&format!("/webhook/crm/identity?id={ID}&type=Identity")));
+    // The proxy adds a line of its own, and the caller's stays first.
+    let two = call().header("x-forwarded-for", "192.0.2.7").header("x-forwarded-for", "203.0.113.9");
+    assert_eq!(House::read(two).await.0, 403);
+    // The proxy adds to a line that is no text.
+    let odd = HeaderValue::from_bytes(b"\xff, 203.0.113.9").unwrap();
+    assert_eq!(House::read(call().header("x-forwarded-for", odd)).await.0, 403);
+    nothing_is_stored(&house).await;
 }
 
 #[tokio::test]
