@@ -10,9 +10,9 @@ use std::process::ExitStatus;
 use std::sync::Mutex;
 use tandem_engine::boundary::Boundary;
 use tandem_simulators::payamgostar::Outcome;
-use tandem_testbed::signal::eventually;
+use tandem_testbed::signal::poll;
 
-/// Cases that run at the same time: nearly all of their time is waiting for leases.
+/// Processes that run at the same time: nearly all of their time is waiting for leases.
 const AT_ONCE: usize = 12;
 
 #[derive(Clone, Copy)]
@@ -36,37 +36,62 @@ fn no_boundary_is_left_out_by_all_flows() {
 
 #[test]
 fn a_create_killed_at_any_boundary_is_done_once() {
-    everywhere(&flow::CREATE);
+    everywhere(&flow::CREATE, Ground::One);
 }
 
 #[test]
 fn an_update_killed_at_any_boundary_is_done() {
-    everywhere(&flow::UPDATE);
+    everywhere(&flow::UPDATE, Ground::One);
 }
 
 #[test]
 fn a_link_killed_at_any_boundary_is_made_once() {
-    everywhere(&flow::LINK);
+    everywhere(&flow::LINK, Ground::One);
 }
 
 #[test]
 fn a_quote_killed_at_any_boundary_becomes_one_document_or_a_question() {
-    everywhere(&flow::QUOTE);
+    everywhere(&flow::QUOTE, Ground::One);
 }
 
 #[test]
 fn a_lost_answer_killed_at_any_boundary_is_looked_up() {
-    everywhere(&flow::LOST_ANSWER);
+    everywhere(&flow::LOST_ANSWER, Ground::One);
 }
 
 #[test]
 fn an_import_killed_at_any_boundary_goes_on() {
-    everywhere(&flow::IMPORT);
+    everywhere(&flow::IMPORT, Ground::One);
+}
+
+#[test]
+fn an_import_that_links_killed_at_any_boundary_goes_on() {
+    everywhere(&flow::IMPORT_LINK, Ground::One);
+}
+
+#[test]
+fn a_replay_killed_at_any_boundary_is_taken_up_again() {
+    everywhere(&flow::REPLAY, Ground::One);
 }
 
 #[test]
 fn a_poll_killed_at_any_boundary_is_taken_up_again() {
-    everywhere(&flow::POLL);
+    everywhere(&flow::POLL, Ground::One);
+}
+
+#[test]
+fn two_services_killed_in_an_update_do_it() {
+    everywhere(&flow::UPDATE, Ground::Two);
+}
+
+#[test]
+fn two_services_killed_in_a_quote_make_one_document_or_ask() {
+    everywhere(&flow::QUOTE, Ground::Two);
+}
+
+#[test]
+fn an_import_beside_two_services_killed_at_any_boundary_goes_on() {
+    everywhere(&flow::IMPORT, Ground::Two);
 }
 
 /// Each boundary once, as two services on real servers.
@@ -82,10 +107,10 @@ fn two_services_killed_at_every_boundary_lose_nothing() {
     assert!(died.iter().all(|died| *died), "not all of them died: {died:?}");
 }
 
-/// Kills one process on SQLite at each boundary when it comes there for the first time and for the second time, and sees
-/// that the flow passes the boundaries it is said to pass.
-fn everywhere(flow: &'static Flow) {
-    let case = |boundary: &Boundary, nth| Case { flow, boundary: *boundary, nth, ground: Ground::One };
+/// Kills each process at each boundary when it comes there for the first time and for the second time, and sees that the
+/// flow passes the boundaries it is said to pass.
+fn everywhere(flow: &'static Flow, ground: Ground) {
+    let case = |boundary: &Boundary, nth| Case { flow, boundary: *boundary, nth, ground };
     let first: Vec<Case> = Boundary::ALL.iter().map(|boundary| case(boundary, 1)).collect();
     let died = run_all(&first);
     let passed: Vec<Boundary> =
@@ -104,7 +129,7 @@ fn run_all(cases: &[Case]) -> Vec<bool> {
     let waiting: Mutex<VecDeque<usize>> = Mutex::new((0..cases.len()).collect());
     let (died, failed) = (Mutex::new(vec![false; cases.len()]), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE.min(cases.len()) {
+        for _ in 0..at_once(cases) {
             scope.spawn(|| {
                 loop {
                     let Some(at) = waiting.lock().unwrap().pop_front() else { return };
@@ -120,6 +145,11 @@ fn run_all(cases: &[Case]) -> Vec<bool> {
     let failed = failed.into_inner().unwrap();
     assert!(failed.is_empty(), "{} of {} cases failed:\n{}", failed.len(), cases.len(), failed.join("\n"));
     died.into_inner().unwrap()
+}
+
+fn at_once(cases: &[Case]) -> usize {
+    let processes = if cases.iter().any(|case| case.ground == Ground::Two) { 2 } else { 1 };
+    (AT_ONCE / processes).min(cases.len())
 }
 
 fn told(case: Case, panic: &(dyn std::any::Any + Send)) -> String {
@@ -154,15 +184,18 @@ fn doubt(case: Case) -> Doubt {
 
 /// Waits until one of them dies or everything is done; then all of them are stopped. Answers whether one was aborted.
 async fn first_end(house: &House, flow: &Flow, services: &mut [Service], doubt: Doubt) -> bool {
-    eventually(PATIENCE, || {
+    let ended = poll(PATIENCE, || {
         let ended = services.iter_mut().any(|service| service.ended().is_some());
         async move {
             // The import ends by itself, and a stop would be an interruption.
             let done = flow.driver != Driver::Import && check::findings(house, doubt).await.is_empty();
             (ended || done).then_some(())
         }
-    })
-    .await;
+    });
+    if ended.await.is_none() {
+        let said: Vec<String> = services.iter().map(Service::log).collect();
+        panic!("it neither ends nor comes right: {:?}\n{}", check::findings(house, doubt).await, said.join("\n"));
+    }
     let mut ends: Vec<ExitStatus> = Vec::new();
     for service in services.iter_mut() {
         // A boundary behind the last settling is passed on the way out.

@@ -38,7 +38,7 @@ pub struct Flow {
     pub document: Option<u32>,
 }
 
-pub const ALL: &[&Flow] = &[&CREATE, &UPDATE, &LINK, &QUOTE, &LOST_ANSWER, &IMPORT, &POLL];
+pub const ALL: &[&Flow] = &[&CREATE, &UPDATE, &LINK, &QUOTE, &LOST_ANSWER, &IMPORT, &IMPORT_LINK, &POLL, &REPLAY];
 
 /// A new customer; our number for it is written back into the CRM, whose webhook about that comes to us as an echo.
 pub const CREATE: Flow = Flow {
@@ -196,6 +196,59 @@ pub const IMPORT: Flow = Flow {
     act: |_| {},
     passes: &[ScanPageRead, ScanPageNoticed, Leased, Fetched, Planned, IntentOpened, StepAnswered, Applied, Settled],
     may_pass: &[],
+    document: None,
+};
+
+/// What the import finds in the CRM already.
+pub const IMPORT_LINK: Flow = Flow {
+    name: "import of a contact that the CRM has",
+    driver: Driver::Import,
+    settings: &[],
+    prepare: |house| {
+        for n in 0..2 {
+            let (name, mobile) = (format!("نفر{n} نمونه"), format!("0900000030{n}"));
+            let contact = Contact { mobile_no: Some(mobile.clone()), ..Contact::person(&name) };
+            let code = house.finance.seed_contact(contact);
+            let mut known = person(&name, &mobile);
+            known["customerNumber"] = format!("100-{}", code + 1000).into();
+            house.crm.seed(Kind::Person, &known).unwrap();
+        }
+    },
+    act: |_| {},
+    passes: &[
+        ScanPageRead,
+        ScanPageNoticed,
+        Leased,
+        Fetched,
+        Planned,
+        Bound,
+        IntentOpened,
+        StepAnswered,
+        Applied,
+        Settled,
+    ],
+    may_pass: &[],
+    document: None,
+};
+
+/// Siagh has refused a customer, and would not any more.
+pub const REPLAY: Flow = Flow {
+    name: "replay",
+    driver: Driver::Poll,
+    settings: &[],
+    prepare: |house| {
+        let refused = Fault::ErrorsInside { text: "مشتری مجاز نیست".to_owned() };
+        house.finance.arm(Arm::always(refused).on(format!("#{CONTACT_FORM}")));
+        house.seed_person(NAME, MOBILE);
+        house.run(&["run", "siagh", "--wait"]).fails_with(1);
+        house.finance.disarm();
+    },
+    act: |house| {
+        house.run(&["dead", "replay", "--all", "--yes"]).ok();
+    },
+    passes: &[NudgeTaken, Leased, Fetched, Planned, IntentOpened, StepAnswered, Applied, Settled, Acknowledged],
+    // As with a poll: who looks into the ledger first.
+    may_pass: &[NudgesClaimed, NudgesPublished],
     document: None,
 };
 

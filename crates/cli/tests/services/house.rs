@@ -20,7 +20,7 @@ pub const TOKEN: &str = "token-of-the-services-tests";
 pub const PRODUCT: &str = "Product-1";
 const GOOD: &str = "500100001";
 /// The longest wait: a lease, a rescue of lost nudges and a broker's way back fit in, on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(150);
 
 /// What our processes run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! Days on which the servers are restarted, emptied or away.
 
-use crate::house::{Doubt, House, PATIENCE};
+use crate::house::{Doubt, Ground, House, PATIENCE};
 use crate::load::People;
+use crate::service::Service;
 use crate::world::World;
 use tandem_simulators::payamgostar::Outcome;
 use tandem_testbed::postgres::{self, Postgres};
@@ -142,4 +143,28 @@ fn with_the_database_away_in_outages_calls_are_turned_away_until_it_is_back() {
     // Those who were turned away: the CRM does not call again.
     house.run(&["run", "siagh", "poll"]).ok();
     house.ends_well(vec![ingest, worker], Doubt::None);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn on_a_full_disk_calls_are_turned_away_and_nothing_is_lost_once_there_is_room() {
+    let house = House::new(Ground::One);
+    house.stock();
+    house.seed_person("علی نمونه", "09000000001");
+    house.run(&["run", "siagh", "--wait"]).ok();
+    // Less than the log of one change needs.
+    let mut service = Service::spawn_cramped(&house.world.site, &["up"], 16);
+    let address = house.block_on(service.address()).unwrap_or_else(|| panic!("no start:\n{}", service.log()));
+    house.send_webhooks_to(&address);
+    let id = house.crm.identities()[0]["crmId"].as_str().unwrap().parse().unwrap();
+    house.block_on(eventually(PATIENCE, || async {
+        house.crm.touch(id).unwrap();
+        (house.heard(id).await == Outcome::Answered(503)).then_some(())
+    }));
+    assert_eq!(house.told("زهرا نمونه", "09000000002"), Outcome::Answered(503));
+    service.make_room();
+    assert_eq!(house.told("رضا نمونه", "09000000003"), Outcome::Answered(200));
+    // The CRM does not call again about what was turned away.
+    house.run(&["run", "siagh", "poll"]).ok();
+    house.ends_well(vec![service], Doubt::None);
 }

@@ -6,7 +6,7 @@ use nix::unistd::Pid;
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tandem_testbed::signal::{eventually, within};
@@ -24,10 +24,33 @@ pub struct Service {
 impl Service {
     /// Starts a command of the program with more settings.
     pub fn spawn(site: &Site, args: &[&str], more: &[(&str, &str)]) -> Self {
+        Self::spawn_by(site.command(args), site, args[0], more)
+    }
+
+    /// As [`spawn`](Self::spawn); no file of the process grows beyond so many KiB until there is
+    /// [`room`](Self::make_room). The shell has it told of a full disk by the write and not by a signal.
+    #[cfg(target_os = "linux")]
+    pub fn spawn_cramped(site: &Site, args: &[&str], kib: u32) -> Self {
+        let inner = site.command(args);
+        let mut command = Command::new("bash");
+        command.args(["-c", &format!("trap '' XFSZ; ulimit -S -f {kib}; exec \"$0\" \"$@\"")]);
+        command.arg(inner.get_program()).args(inner.get_args()).env_clear();
+        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.current_dir(inner.get_current_dir().unwrap_or(site.folder.path()));
+        Self::spawn_by(command, site, args[0], &[])
+    }
+
+    #[cfg(target_os = "linux")]
+    pub fn make_room(&self) {
+        let pid = self.child.id().to_string();
+        let done = Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited:"]).status();
+        assert!(done.expect("prlimit, of util-linux, is there").success());
+    }
+
+    fn spawn_by(mut command: Command, site: &Site, name: &str, more: &[(&str, &str)]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("{}-{}", args[0], COUNT.fetch_add(1, Ordering::Relaxed));
+        let name = format!("{name}-{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let (said, log) = (site.path(&format!("{name}.out")), site.path(&format!("{name}.err")));
-        let mut command = site.command(args);
         command.envs(more.iter().copied()).stdin(Stdio::null());
         command.stdout(File::create(&said).unwrap()).stderr(File::create(&log).unwrap());
         Self { name, child: command.spawn().unwrap(), said, log }

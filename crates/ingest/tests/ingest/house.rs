@@ -36,17 +36,12 @@ pub struct FakeBridge {
 
 impl FakeBridge {
     pub fn new(name: &'static str, poll_every: Option<Duration>) -> Self {
-        let kind = |id: &str, title, entity_type| KindSpec { id: id.into(), title, entity_type, mappings: &[] };
-        let poll = |every| JobSpec {
-            id: "poll".into(),
-            title: "poll",
-            trigger: Trigger::Poll,
-            every: Some(every),
-            lane: Lane::Bulk,
-        };
+        let kind = |id: &str| KindSpec { id: id.into(), mappings: &[] };
+        let poll =
+            |every| JobSpec { id: "poll".into(), trigger: Trigger::Poll, every: Some(every), lane: Lane::Bulk };
         let spec = BridgeSpec {
             id: name.into(),
-            kinds: vec![kind("customer", "customer", "CUSTOMER"), kind("pre_invoice", "pre-invoice", "PREINVOICE")],
+            kinds: vec![kind("customer"), kind("pre_invoice")],
             jobs: poll_every.map(poll).into_iter().collect(),
             webhooks: Some(WebhookSpec { system: "crm", routes: &["identity", "quote"] }),
             concurrency: 4,

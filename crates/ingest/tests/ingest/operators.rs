@@ -1,8 +1,10 @@
 //! What operators ask.
 
-use crate::house::{House, ID, SOON, TOKEN};
+use crate::house::{FakeBridge, FakeLanes, House, ID, SOON, TOKEN, sqlite};
+use chrono::{TimeDelta, Utc};
 use std::sync::Arc;
 use tandem_core::lane::Lanes;
+use tandem_core::{Actor, Lane, Notice, RecordKey, Trigger};
 use tandem_ingest::ops_server;
 use tandem_testbed::signal::{eventually, within};
 use tokio_util::sync::CancellationToken;
@@ -48,6 +50,29 @@ async fn metrics_count_calls_by_route_and_show_open_work() {
     assert!(body.contains(r#"tandem_webhooks_total{route="crm/identity",outcome="accepted"}"#), "{body}");
     assert!(body.contains(r#"tandem_webhooks_total{route="crm/quote",outcome="refused"}"#), "{body}");
     assert!(!body.contains(TOKEN) && !body.contains(ID), "{body}");
+}
+
+#[tokio::test]
+async fn metrics_show_how_deep_each_lane_is_and_how_old_the_oldest_open_record() {
+    let (store, _folder) = sqlite().await;
+    let (key, seen_at) = (RecordKey::new("figures", "customer", ID), Utc::now() - TimeDelta::minutes(10));
+    let (trigger, actor) = (Trigger::Webhook, Actor::new("test"));
+    store.notice(&[Notice { key, hint: None, trigger, actor, lane: Lane::Bulk }], seen_at).await.unwrap();
+    let lanes = Arc::new(FakeLanes::default());
+    lanes.waiting.store(7, std::sync::atomic::Ordering::SeqCst);
+    let house = House::over(store, FakeBridge::new("figures", None), lanes, |_| {});
+    let figure = |body: &str, name: &str| -> Option<f64> {
+        body.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+    };
+    eventually(SOON, || async {
+        let (_, body) = house.get("/metrics").await;
+        let oldest = figure(&body, r#"tandem_oldest_open_seconds{bridge="figures"}"#)?;
+        let lane = |lane: &str| figure(&body, &format!(r#"tandem_lane_messages{{bridge="figures",lane="{lane}"}}"#));
+        assert!((600.0..900.0).contains(&oldest), "{oldest}");
+        assert_eq!([lane("live")?, lane("bulk")?, lane("dead")?], [7.0, 0.0, 0.0]);
+        (figure(&body, r#"tandem_open_records{bridge="figures"}"#)? == 1.0).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -199,3 +199,41 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Both maps are whole after any panic: each change is one call.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(arguments: &FieldTable) -> Vec<String> {
+        let value = |value: &AMQPValue| match value {
+            AMQPValue::LongString(text) => text.to_string(),
+            AMQPValue::LongLongInt(number) => number.to_string(),
+            other => format!("{other:?}"),
+        };
+        arguments.inner().iter().map(|(name, given)| format!("{name}={}", value(given))).collect()
+    }
+
+    /// What is not said is decided by the broker's version: 4.0 limits redeliveries to 20 where 3.x has no limit, and each
+    /// has leader placement of its own.
+    #[test]
+    fn every_argument_whose_default_differs_between_versions_is_said() {
+        let settings = RabbitSettings::new(&"amqp://a:b@h".to_owned().into()).unwrap();
+        let topology = Topology::new(Arc::new(settings));
+        let common = ["x-delivery-limit", "x-max-length", "x-overflow", "x-queue-leader-locator", "x-queue-type"];
+        let (lane, dead) = (told(&topology.lane_arguments(&"siagh".into())), told(&topology.dead_arguments()));
+        for arguments in [&lane, &dead, &told(&turn_arguments())] {
+            for name in common {
+                assert!(arguments.iter().any(|a| a.starts_with(&format!("{name}="))), "{name} is not in {arguments:?}");
+            }
+            assert!(arguments.contains(&"x-queue-type=quorum".to_owned()), "{arguments:?}");
+        }
+        let dead_lettering = [
+            format!("x-dead-letter-exchange={}", topology.dead_exchange()),
+            "x-dead-letter-routing-key=siagh".to_owned(),
+            "x-dead-letter-strategy=at-least-once".to_owned(),
+            "x-overflow=reject-publish".to_owned(),
+        ];
+        assert!(dead_lettering.iter().all(|argument| lane.contains(argument)), "{lane:?}");
+        assert!(dead.contains(&format!("x-delivery-limit={NO_DELIVERY_LIMIT}")), "letters are never dropped: {dead:?}");
+    }
+}
