@@ -176,7 +176,8 @@ CREATE TABLE circuit (
 CREATE VIEW "SyncLog" AS
 SELECT id,
        upper(replace(kind, '_', ''))                                                   AS "entityType",
-       CASE WHEN trigger_type = 'IMPORT' THEN 'FINANCE_TO_CRM' ELSE 'CRM_TO_FINANCE' END AS direction,
+       -- An imported contact comes from finance, whatever set the work going; a customer or a document never does.
+       CASE WHEN kind = 'contact' THEN 'FINANCE_TO_CRM' ELSE 'CRM_TO_FINANCE' END      AS direction,
        status,
        trigger_type                                                                    AS "triggerType",
        source_id                                                                       AS "sourceEntityId",
@@ -188,7 +189,8 @@ SELECT id,
        duration_ms                                                                     AS "durationMs",
        CASE WHEN status = 'FAILED' THEN reason END                                     AS "errorMessage",
        fault_code                                                                      AS "errorCode",
-       attempt                                                                         AS "retryCount",
+       -- The first try is no retry; what a person did is no try at all.
+       greatest(attempt - 1, 0)                                                        AS "retryCount",
        changes                                                                         AS "changes",
        bridge,
        state,

@@ -3,6 +3,7 @@
 mod common;
 mod world;
 
+use common::Site;
 use serde_json::{Value, json};
 use std::process::Stdio;
 use tandem_simulators::company::Company;
@@ -28,6 +29,66 @@ fn check_finds_both_systems_good_and_says_when_one_is_away() {
     world.runtime.block_on(world.siagh.stop());
     let away = world.site.run(&["check", "--json"]).fails_with(1).json();
     assert!(away.as_array().unwrap().iter().any(|line| line["ok"] == json!(false)), "{away}");
+}
+
+/// The one line of `tandem check` that failed: what it is about, and what was found.
+#[track_caller]
+fn the_only_failure(site: &Site) -> (String, String) {
+    let checked = site.run(&["check", "--json"]).fails_with(1).json();
+    let failed: Vec<&Value> = checked.as_array().unwrap().iter().filter(|line| line["ok"] == json!(false)).collect();
+    let [line] = failed[..] else { panic!("one line should have failed: {checked}") };
+    (line["what"].as_str().unwrap().to_owned(), line["detail"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn check_says_whose_credentials_are_refused_and_never_what_they_are() {
+    let (crm, finance) = ("CRM (Payamgostar): log in and read", "finance (Siagh): log in");
+    let hash = "0123456789ABCDEF0123456789ABCDEF";
+    for (name, value, system) in [("CRM_PASSWORD", "not-the-password", crm), ("FINANCE_PASSWORD", hash, finance)] {
+        let mut world = World::with(1);
+        world.site = world.site.with(name, value);
+        let (what, detail) = the_only_failure(&world.site);
+        assert_eq!(what, system);
+        assert!(detail.contains("refuse") && !detail.contains(value), "{detail}");
+        let table = world.site.run(&["check"]).fails_with(1);
+        let row = table.out.lines().find(|line| line.contains(system)).unwrap();
+        assert!(row.trim_start().starts_with("FAILED"), "{}", table.out);
+        assert!(!table.out.contains(value) && !table.err.contains(value), "{} {}", table.out, table.err);
+    }
+}
+
+#[test]
+fn check_says_that_the_crm_is_away() {
+    let world = World::with(1);
+    world.runtime.block_on(world.crm.stop());
+    let (what, detail) = the_only_failure(&world.site);
+    assert_eq!(what, "CRM (Payamgostar): log in and read");
+    assert!(detail.contains("connect"), "{detail}");
+}
+
+#[test]
+fn check_says_that_the_broker_is_away_and_never_its_password() {
+    let mut world = World::with(1);
+    world.site = world.site.with("AMQP_URL", "amqp://tandem:not-the-password@127.0.0.1:1/%2f");
+    let (what, detail) = the_only_failure(&world.site);
+    assert_eq!(what, "broker");
+    assert!(!detail.is_empty() && !detail.contains("not-the-password"), "{detail}");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_log_says_that_webhooks_are_off_and_what_would_switch_them_on() {
+    for (enabled, name) in [("false", "ENABLE_WEBHOOKS is not true"), ("true", "neither TANDEM_WEBHOOK_TOKEN nor")] {
+        let mut world = World::with(0);
+        world.site = world.site.with("ENABLE_WEBHOOKS", enabled);
+        let log = Service::start_logging(&world.site, "up").log_after_its_end();
+        let said = log.lines().find(|line| line.contains("webhooks are off")).unwrap_or_else(|| panic!("{log}"));
+        assert!(said.contains(name) && said.contains("found by the pollers alone"), "{said}");
+    }
+    let mut world = World::with(0);
+    world.site = world.site.with("ENABLE_WEBHOOKS", "true").with("TANDEM_WEBHOOK_TOKEN", "abcdefghijklmnop");
+    let log = Service::start_logging(&world.site, "up").log_after_its_end();
+    assert!(!log.contains("webhooks are off") && !log.contains("abcdefghijklmnop"), "{log}");
 }
 
 #[test]

@@ -342,6 +342,29 @@ fn nobody_listening_is_not_healthy() {
 }
 
 #[test]
+fn a_start_that_fails_while_the_broker_is_being_connected_to_is_one_line_and_no_panic() {
+    let listen = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    // One takes connections and says nothing, the other has the port that we want.
+    let (silent, busy) = (listen(), listen());
+    let port = busy.local_addr().unwrap().port().to_string();
+    let site = Site::migrated()
+        .with("AMQP_URL", &format!("amqp://tandem:secret@{}/%2f", silent.local_addr().unwrap()))
+        .with("CRM_API_BASE_URL", "http://127.0.0.1:1")
+        .with("CRM_USERNAME", "nobody")
+        .with("CRM_PASSWORD", "secret")
+        .with("FINANCE_API_BASE_URL", "http://127.0.0.1:1")
+        .with("FINANCE_USERNAME", "nobody")
+        .with("FINANCE_PASSWORD", "6A03CCD0C813FB03ECAD5A210C7D5A8E")
+        .with("TANDEM_BIND", "127.0.0.1")
+        .with("PORT", &port);
+    // The end meets the connection attempt at another moment each time.
+    for _ in 0..15 {
+        let ran = site.run(&["ingest"]).fails_with(1);
+        assert!(ran.err.starts_with("error: can't listen on ") && ran.err.lines().count() == 1, "{}", ran.err);
+    }
+}
+
+#[test]
 fn check_names_what_is_missing_and_fails() {
     let site = Site::migrated();
     let ran = site.run(&["check", "--json"]).fails_with(1);

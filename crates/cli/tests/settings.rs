@@ -89,6 +89,18 @@ fn the_seeds_env_works_as_it_is() {
 }
 
 #[test]
+fn a_line_of_env_that_is_none_is_named_by_its_number_and_never_repeated() {
+    for wrong in ["CRM_PASSWORD=s3cr3t with s3cr3t", "CRM_PASSWORD='s3cr3t", "s3cr3t"] {
+        let site = Site::bare();
+        site.write(".env", &format!("# s3cr3t with s3cr3t\n\nCRM_USERNAME=\"a\nb\"\n{wrong}\nPORT=3000\n"));
+        let ran = site.run(&["settings"]).fails_with(2);
+        assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+        assert!(ran.err.contains(".env: line 5 is no NAME=value"), "{wrong:?}: {}", ran.err);
+        assert!(!ran.err.contains("s3cr3t") && !ran.out.contains("s3cr3t"), "{}{}", ran.out, ran.err);
+    }
+}
+
+#[test]
 fn a_file_is_named_by_option_or_environment_and_has_to_be_there() {
     let site = Site::bare();
     site.write("other.toml", "port = 4711\n[siagh]\ncustomer_code_source = \"account_party_code\"\n");

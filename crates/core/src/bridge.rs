@@ -39,10 +39,6 @@ impl BridgeSpec {
 #[derive(Debug, Clone)]
 pub struct KindSpec {
     pub id: KindId,
-    /// What people call it: "customer".
-    pub title: &'static str,
-    /// The word for it in the "EntityMapping" view of the seed system: `CUSTOMER`.
-    pub entity_type: &'static str,
     /// The value types whose absence can stop this kind.
     pub mappings: &'static [&'static str],
 }
@@ -51,7 +47,6 @@ pub struct KindSpec {
 #[derive(Debug, Clone)]
 pub struct JobSpec {
     pub id: JobId,
-    pub title: &'static str,
     pub trigger: Trigger,
     /// How often it runs by itself; `None` = only when asked.
     pub every: Option<Duration>,
@@ -212,7 +207,8 @@ pub trait Bridge: Send + Sync {
     /// The newest state of a record. Reads the source only.
     async fn fetch(&self, row: &LedgerRow) -> Result<Fetched, Fault>;
 
-    /// What to do about a record that its source no longer has.
+    /// What to do about a record that its source no longer has. Nothing is ever written without a source record: a plan to
+    /// write is put before a person instead.
     async fn plan_absent(&self, row: &LedgerRow, lookups: &dyn Lookups) -> Result<Plan, Fault>;
 
     /// What to do about a record. Reads only, natural keys before any create.

@@ -173,6 +173,9 @@ pub enum Recovery {
     Happened(Effect),
     /// The effect surely does not exist: it may be done again.
     DidNotHappen,
+    /// The effect is not to be seen. What the other side shows may be old: only from this time on that means that it did
+    /// not happen. Until then the record is looked at again and nothing is done.
+    NotSeen { believed_from: chrono::DateTime<chrono::Utc> },
     /// It can't be told from here; a person has to look. The sentence says where and for what.
     CantTell { what_to_check: String },
 }

@@ -74,13 +74,14 @@ word_enum!(
 );
 
 impl State {
-    /// Parked records have no open work although they are not in step: something or somebody else moves next.
-    pub fn is_parked(self) -> bool {
-        matches!(self, Self::Waiting | Self::NeedsMapping | Self::NeedsReview | Self::Dead | Self::Ignored)
-    }
     /// The destination agrees with the source, as far as the last look could tell.
     pub fn is_in_step(self) -> bool {
         matches!(self, Self::Synced | Self::Unchanged)
+    }
+    /// At rest in this state, the record came to a good end: whoever waits for it has nothing more to wait for. Beside those
+    /// in step that is a duplicate, whose winner is found then.
+    pub fn ends_waits(self) -> bool {
+        self.is_in_step() || self == Self::Duplicate
     }
 }
 

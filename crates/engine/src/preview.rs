@@ -1,8 +1,7 @@
 //! The plan of a record without any of its consequences: what `tandem plan` and the console show.
 
-use crate::work::Engine;
-use tandem_core::bridge::PlanContext;
-use tandem_core::guard::{self, Verdict};
+use crate::work::{self, Engine};
+use tandem_core::guard::Verdict;
 use tandem_core::{Fault, Fetched, LedgerRow, Plan, RecordKey, Stamp};
 use tandem_store::StoreError;
 
@@ -39,20 +38,9 @@ impl Engine {
             }
             Err(fault) => return Ok(Preview { row: known, verdict: None, plan: Err(fault) }),
         };
-        let intents = self.store.intents(row.id).await?;
-        let uncertain = !intents.open.is_empty() || !intents.done.is_empty();
-        let verdict = guard::judge(&row, &record, uncertain, self.now(), self.policy.time_gate);
-        let stamp = Stamp::new("preview");
-        let context = PlanContext {
-            row: &row,
-            record: &record,
-            stamp: &stamp,
-            done: &intents.done,
-            uncertain: !intents.open.is_empty(),
-            lookups: &self.store,
-            now: self.now(),
-        };
-        let plan = bridge.plan(context).await;
+        let journal = self.store.intents(row.id).await?;
+        let verdict = work::judge(self, &row, &record, &journal);
+        let plan = work::plan(self, bridge.as_ref(), &row, &record, &journal, &Stamp::new("preview")).await;
         Ok(Preview { row: known, verdict: Some(verdict), plan })
     }
 }

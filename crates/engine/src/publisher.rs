@@ -39,8 +39,8 @@ impl Publisher {
             .map(|(nudge, _)| nudge.key.clone())
             .collect();
         if !lost.is_empty() {
-            let worst = answers.iter().find(|a| **a != Published::Stored);
-            tracing::warn!(lost = lost.len(), of = nudges.len(), answer = ?worst, "the lane did not take all nudges; the sweep will publish them again");
+            let first = answers.iter().find(|a| **a != Published::Stored);
+            tracing::warn!(lost = lost.len(), of = nudges.len(), first = ?first, "the lane did not take all nudges; the sweep will publish them again");
             if let Err(error) = self.store.unpublish(&lost).await {
                 tracing::warn!(%error, "could not mark nudges as unpublished; they are published again when their mark is old");
             }

@@ -25,8 +25,12 @@ pub struct ScanSummary {
     pub run_id: Uuid,
     pub seen: u64,
     pub noticed: u64,
+    /// Something could not be read; the run is kept as failed, with what it was, and everything else is noticed.
+    pub incomplete: bool,
 }
 
+/// Why a scan did not come to its end. The text is for the operator who asked for the scan: it may repeat the source's own
+/// words, so a log gets the fault's code instead.
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
     #[error("the {bridge} bridge has no job {job:?}; it has {known}")]
@@ -42,7 +46,8 @@ pub enum ScanError {
 }
 
 impl Engine {
-    /// Runs a scan to its end. `None`: it is not due (unless `force`d), switched off, or running elsewhere.
+    /// Runs a scan to its end. `None`: it is running elsewhere, or, unless a person `force`s it, it is not due, switched off,
+    /// or its bridge's circuit is open: what keeps coming then is a storm of logins.
     ///
     /// # Errors
     /// What the source said, or that our own database is away. Everything noticed so far stays noticed.
@@ -56,6 +61,12 @@ impl Engine {
         progress: &mut (dyn FnMut(&ScanProgress) + Send),
     ) -> Result<Option<ScanSummary>, ScanError> {
         let spec = self.job(bridge, job)?;
+        if !force {
+            self.circuits.refresh().await?;
+            if self.circuits.is_open(bridge) {
+                return Ok(None);
+            }
+        }
         self.store.ensure_job(bridge, job, spec.every, self.now()).await?;
         let ttl = self.policy.lease;
         let Some(lease) = self.store.take_job(bridge, job, self.owner(), ttl, force, self.now()).await? else {
@@ -84,7 +95,8 @@ impl Engine {
             ended => ended.as_ref().map(|_| ()).map_err(ToString::to_string),
         };
         self.store.finish_job(&lease, outcome, self.now()).await?;
-        ended.map(|p| Some(ScanSummary { run_id: lease.run_id, seen: p.seen, noticed: p.noticed }))
+        let (run_id, incomplete) = (lease.run_id, !gaps.is_empty());
+        ended.map(|p| Some(ScanSummary { run_id, seen: p.seen, noticed: p.noticed, incomplete }))
     }
 
     fn job(&self, bridge: &BridgeId, job: &JobId) -> Result<JobSpec, ScanError> {
@@ -126,9 +138,11 @@ impl Scan<'_> {
             let page = bridge.scan(&self.lease.job, from, &self.engine.store).await.map_err(ScanError::Source)?;
             boundary::pass(Boundary::ScanPageRead);
             self.notice(&page, &mut at).await?;
-            for gap in page.gaps {
-                tracing::warn!(bridge = %self.lease.bridge, job = %self.lease.job, %gap, "a scan could not read everything");
-                gaps.push(gap);
+            if !page.gaps.is_empty() {
+                // What they are is in the run's row: the sentences repeat the source's own words.
+                let (bridge, job) = (&self.lease.bridge, &self.lease.job);
+                tracing::warn!(%bridge, %job, gaps = page.gaps.len(), "a scan could not read everything");
+                gaps.extend(page.gaps);
             }
             progress(&at);
             if page.next.is_none() {

@@ -28,6 +28,13 @@ pub(crate) enum Halt {
         reason: String,
         code: &'static str,
     },
+    /// Nothing may be done before this time. It costs no try.
+    NotBefore {
+        until: DateTime<Utc>,
+        reason: String,
+    },
+    /// Nothing more is written after the last try.
+    TriesUsedUp,
     /// The approved plan no longer fits.
     Moved(String),
     Store(StoreError),
@@ -71,6 +78,20 @@ impl Halt {
         let reason =
             format!("{reason}; but {on} is in step already, so nothing would end the wait: look at both records");
         Self::Review { reason, code: "engine.vain_wait" }
+    }
+    pub(crate) fn not_seen(step: &Step, until: DateTime<Utc>) -> Self {
+        let reason = format!(
+            "{}: the answer was lost and its effect is not to be seen, which may be an old list; looked for again at {}",
+            step.name,
+            until.format("%H:%M:%S UTC")
+        );
+        Self::NotBefore { until, reason }
+    }
+    pub(crate) fn write_of_absent(summary: &str) -> Self {
+        let reason = format!(
+            "the bridge planned a write without a source record ({summary}), and nothing is ever written without one: report it"
+        );
+        Self::Review { reason, code: "engine.write_of_absent" }
     }
     pub(crate) fn in_doubt(step: &Step, what_to_check: String) -> Self {
         Self::Review { reason: format!("{}: the answer was lost; {what_to_check}", step.name), code: "engine.in_doubt" }
@@ -123,9 +144,6 @@ impl Conclusion {
         s.attempts = if self.until.is_some() { look.row.attempts } else { 0 };
         s.log.action = self.action;
         if let Some(record) = &self.record {
-            s.seen_checksum = Some(record.fields.checksum());
-            s.source_version = record.version.clone();
-            s.hint = record.hint.clone();
             s.in_step = self.state.is_in_step().then(|| InStep {
                 source_checksum: record.fields.checksum(),
                 fields: record.fields.clone(),
@@ -135,7 +153,6 @@ impl Conclusion {
         }
         if let Some((intent, effect)) = self.closes {
             s.log.notes.extend(effect.notes.iter().cloned());
-            s.wrote = true;
             s.closes = Some((intent, effect));
         }
         if let Some(plan) = self.plan {
@@ -183,13 +200,20 @@ fn dependency(on: &RecordKey, look: &Look<'_>) -> Notice {
 }
 
 impl Look<'_> {
-    /// A settlement with nothing but state, reason and the log's frame.
+    /// A settlement with nothing but state, reason, the version looked at and the log's frame.
     fn settlement(&self, state: State, reason: impl Into<String>) -> Settlement {
         let mut log = LogEntry::new(self.started, self.row.trigger, self.row.actor.clone());
         log.duration_ms = (self.engine.now() - self.started).num_milliseconds().max(0);
         log.attempt = self.row.attempts + 1;
         log.stamp = Some(self.stamp.clone());
-        Settlement { attempts: self.row.attempts, ..Settlement::new(self.row.noticed, state, reason, log) }
+        let seen = self.seen.as_ref();
+        Settlement {
+            attempts: self.row.attempts,
+            seen_checksum: seen.map(|seen| seen.checksum.clone()),
+            source_version: seen.and_then(|seen| seen.version.clone()),
+            hint: seen.and_then(|seen| seen.hint.clone()),
+            ..Settlement::new(self.row.noticed, state, reason, log)
+        }
     }
 
     pub(crate) async fn settle(&self, ended: Result<Conclusion, Halt>) -> Result<Worked, StoreError> {
@@ -201,6 +225,10 @@ impl Look<'_> {
             Err(Halt::Fault(fault)) if fault.class == FaultClass::Systemic => return self.pause(&fault).await,
             Err(Halt::Fault(fault)) => self.settle_fault(&fault),
             Err(Halt::Review { reason, code }) => self.review(reason, code),
+            Err(Halt::TriesUsedUp) => self.gave_up(),
+            Err(Halt::NotBefore { until, reason }) => {
+                Settlement { stays_open_until: Some(until), ..self.settlement(State::Retrying, reason) }
+            }
         };
         match self.store_settlement(&settlement).await {
             // Found out only now, by the last step's effect: another record has this destination record already.
@@ -256,13 +284,17 @@ impl Look<'_> {
         s
     }
 
-    /// Permanent -> DEAD; transient -> RETRYING until the tries are used up; in doubt -> looked for after a while.
+    /// Permanent -> DEAD; transient -> RETRYING until the tries are used up; in doubt -> looked for after a while, also after
+    /// the last try.
     fn settle_fault(&self, fault: &Fault) -> Settlement {
         let failed = self.row.attempts + 1;
         let policy = &self.engine.policy;
         let wait = match fault.class {
             FaultClass::Permanent => None,
-            FaultClass::InDoubt if failed <= policy.retry.max_retries => Some(policy.in_doubt_wait),
+            // To look is no try. Nothing is written after the last one but what completes an adopted write, so this ends.
+            FaultClass::InDoubt if failed <= policy.retry.max_retries + 1 || !self.adopted.is_empty() => {
+                Some(policy.in_doubt_wait)
+            }
             _ => policy.retry.delay(failed, rand::random()).map(|wait| {
                 let asked = fault.retry_after.unwrap_or_default();
                 TimeDelta::from_std(wait.max(asked)).unwrap_or(TimeDelta::days(1))
@@ -270,26 +302,33 @@ impl Look<'_> {
         };
         let mut s = match wait {
             Some(wait) => self.retry_at(fault, failed, self.engine.now() + wait),
-            None if fault.class == FaultClass::InDoubt => {
-                self.review(format!("{}; whether it happened could not be found out", fault.message), fault.code)
-            }
             // Dead letters are thrown away in good faith; a write that may have happened must not go with them.
-            None if !self.open.is_empty() => self.review(self.still_unknown(fault), fault.code),
-            None if fault.class == FaultClass::Transient => {
-                self.settlement(State::Dead, format!("gave up after {failed} tries: {}", fault.message))
-            }
-            None => self.settlement(State::Dead, fault.message.clone()),
+            None if !self.journal.open.is_empty() => self.review(self.still_unknown(&fault.message), fault.code),
+            None if fault.class == FaultClass::Permanent => self.settlement(State::Dead, fault.message.clone()),
+            None => self.settlement(State::Dead, format!("gave up after {failed} tries: {}", fault.message)),
         };
         s.log.fault_code = Some(fault.code);
         s
     }
 
-    /// A fault that ended the tries before it could be told what became of an earlier write.
-    fn still_unknown(&self, fault: &Fault) -> String {
-        let writes: Vec<&str> = self.open.iter().map(|(_, intent)| intent.step.name.as_str()).collect();
+    /// The last try was a write whose answer was lost. By now it is known that it did not happen, or that it has to be done
+    /// again.
+    fn gave_up(&self) -> Settlement {
+        let why = format!("gave up after {} tries: the answer to its last write was lost", self.row.attempts);
+        let mut s = if self.journal.open.is_empty() {
+            self.settlement(State::Dead, format!("{why}, and the write did not happen"))
+        } else {
+            self.review(self.still_unknown(&why), "engine.tries_used_up")
+        };
+        s.log.fault_code = Some("engine.tries_used_up");
+        s
+    }
+
+    /// What ended the tries before it could be told what became of an earlier write.
+    fn still_unknown(&self, why: &str) -> String {
+        let writes: Vec<&str> = self.journal.open.iter().map(|(_, intent)| intent.step.name.as_str()).collect();
         format!(
-            "{}; an earlier {} may or may not have happened, which is looked up when it is tried again",
-            fault.message,
+            "{why}; an earlier {} may or may not have happened, which is looked up when it is tried again",
             writes.join(", ")
         )
     }

@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::policy::Policy;
 use crate::register::Register;
 use crate::settle::{Conclusion, Halt};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
@@ -19,7 +19,7 @@ use tandem_core::{
     Bridge, Checksum, DestId, Effect, Fault, FaultClass, Fetched, LedgerRow, Nudge, Plan, RecordKey, SourceRecord,
     Stamp, State, Step,
 };
-use tandem_store::{IntentOutcome, Lease, Leased, Store, StoreError};
+use tandem_store::{IntentOutcome, Intents, Lease, Leased, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -193,8 +193,8 @@ impl Engine {
             stamp: Stamp::new(Uuid::new_v4().to_string()),
             started: now,
             approved,
-            open: Vec::new(),
-            done: Vec::new(),
+            seen: None,
+            journal: Intents::default(),
             adopted: Vec::new(),
             holds_until,
         };
@@ -275,32 +275,65 @@ pub(crate) struct Look<'e> {
     pub(crate) stamp: Stamp,
     pub(crate) started: DateTime<Utc>,
     approved: Option<&'e Checksum>,
-    /// Journaled writes whose outcome is not known.
-    pub(crate) open: Vec<(Uuid, OpenIntent)>,
-    /// Journaled writes that happened since the record was last in step.
-    done: Vec<DoneStep>,
+    /// The version that this look is about, once it is known.
+    pub(crate) seen: Option<Seen>,
+    /// Writes since the record was last in step: those whose outcome is not known, and those that happened.
+    pub(crate) journal: Intents,
     /// What this look found out about writes whose answer was lost and that had happened.
     pub(crate) adopted: Vec<String>,
     /// Until when the lease was last known to hold, in milliseconds.
     holds_until: Arc<AtomicI64>,
 }
 
+/// A version of a source record. Kept whatever comes of the look, so that scans leave a version alone that was refused.
+pub(crate) struct Seen {
+    pub(crate) checksum: Checksum,
+    pub(crate) version: Option<String>,
+    pub(crate) hint: Option<String>,
+}
+
 impl Look<'_> {
     async fn run(&mut self) -> Result<Worked, StoreError> {
         let conclusion = AssertUnwindSafe(self.conclude()).catch_unwind().await;
         let conclusion = conclusion.unwrap_or_else(|_| Err(Halt::panicked()));
-        self.settle(conclusion).await
+        let settled = self.settle(conclusion).await;
+        if let Err(error) = &settled
+            && error.is_unavailable()
+        {
+            self.hand_back().await;
+        }
+        settled
+    }
+
+    /// Our own database was away in the middle of the look. That says nothing of the record, so it counts neither as a try
+    /// nor as a worker that died. Every call to the bridge has ended by now; after a write in doubt the other side may still
+    /// be busy with it, and is given its time. An error that is about this very row is not met here: its leases are counted, or
+    /// it would come back for ever.
+    async fn hand_back(&self) {
+        let wait = if self.journal.open.is_empty() { TimeDelta::zero() } else { self.engine.policy.in_doubt_wait };
+        if let Err(error) = self.engine.store.release(&self.lease, self.engine.now() + wait, None).await {
+            tracing::debug!(record = %self.row.key, %error, "the record could not be given back; its lease runs out");
+        }
+    }
+
+    async fn fetch(&mut self) -> Result<Fetched, Fault> {
+        let fetched = self.bridge.fetch(&self.row).await?;
+        if let Fetched::Present(record) = &fetched {
+            let (version, hint) = (record.version.clone(), record.hint.clone());
+            self.seen = Some(Seen { checksum: record.fields.checksum(), version, hint });
+        }
+        Ok(fetched)
     }
 
     /// The main path.
     async fn conclude(&mut self) -> Result<Conclusion, Halt> {
         self.recover().await?;
-        let record = match self.bridge.fetch(&self.row).await? {
+        let record = match self.fetch().await? {
             Fetched::Present(record) => record,
             Fetched::Absent => return self.without_source().await,
         };
         boundary::pass(Boundary::Fetched);
-        match self.guard(&record) {
+        match judge(self.engine, &self.row, &record, &self.journal) {
             Verdict::Proceed => {}
             Verdict::NotBefore(gate) => return Ok(Conclusion::gated(gate, record)),
             Verdict::Echo => return Ok(Conclusion::unchanged("our own write came back", record)),
@@ -314,12 +347,12 @@ impl Look<'_> {
 
     /// Finds out what became of writes whose answer was lost, before anything else is tried.
     async fn recover(&mut self) -> Result<(), Halt> {
-        let intents = self.engine.store.intents(self.row.id).await?;
-        (self.open, self.done) = (intents.open, intents.done);
+        self.journal = self.engine.store.intents(self.row.id).await?;
         if self.row.takes > self.engine.policy.max_takes {
             return Err(Halt::worker_died(self.row.takes));
         }
-        let once: Vec<(Uuid, OpenIntent)> = self.open.iter().filter(|(_, intent)| intent.step.once).cloned().collect();
+        let once: Vec<(Uuid, OpenIntent)> =
+            self.journal.open.iter().filter(|(_, intent)| intent.step.once).cloned().collect();
         for (id, intent) in once {
             let outcome = match self.bridge.recover(&self.row, &intent, &self.engine.store).await? {
                 Recovery::Happened(effect) => {
@@ -328,7 +361,15 @@ impl Look<'_> {
                     IntentOutcome::Happened(effect)
                 }
                 Recovery::DidNotHappen => IntentOutcome::DidNotHappen,
-                Recovery::CantTell { what_to_check } => return Err(Halt::in_doubt(&intent.step, what_to_check)),
+                Recovery::NotSeen { believed_from } if self.engine.now() < believed_from => {
+                    return Err(Halt::not_seen(&intent.step, believed_from));
+                }
+                Recovery::NotSeen { .. } => IntentOutcome::DidNotHappen,
+                Recovery::CantTell { what_to_check } => {
+                    // Only for the version that a scan shall leave alone: read or not, a person moves next.
+                    let _ = self.fetch().await;
+                    return Err(Halt::in_doubt(&intent.step, what_to_check));
+                }
             };
             self.engine.store.close_intent(&self.lease, id, outcome, self.engine.now()).await?;
             boundary::pass(Boundary::Recovered);
@@ -342,27 +383,12 @@ impl Look<'_> {
         if let Some(row) = self.engine.store.row(&self.row.key).await? {
             self.row = row;
         }
-        let intents = self.engine.store.intents(self.row.id).await?;
-        (self.open, self.done) = (intents.open, intents.done);
+        self.journal = self.engine.store.intents(self.row.id).await?;
         Ok(())
     }
 
-    fn guard(&self, record: &SourceRecord) -> Verdict {
-        let uncertain = !self.open.is_empty() || !self.done.is_empty();
-        guard::judge(&self.row, record, uncertain, self.engine.now(), self.engine.policy.time_gate)
-    }
-
     async fn plan(&self, record: &SourceRecord) -> Result<Plan, Halt> {
-        let context = PlanContext {
-            row: &self.row,
-            record,
-            stamp: &self.stamp,
-            done: &self.done,
-            uncertain: !self.open.is_empty(),
-            lookups: &self.engine.store,
-            now: self.engine.now(),
-        };
-        Ok(self.bridge.plan(context).await?)
+        Ok(plan(self.engine, self.bridge, &self.row, record, &self.journal, &self.stamp).await?)
     }
 
     /// A record may arrive in step between the plan that waits for it and now: then it is planned anew. A plan that waits
@@ -381,12 +407,15 @@ impl Look<'_> {
 
     async fn waits_in_vain(&self, plan: &Plan) -> Result<bool, StoreError> {
         let Plan::Wait { on, .. } = plan else { return Ok(false) };
-        Ok(self.engine.store.row(on).await?.is_some_and(|row| row.state.is_in_step() && !row.is_open()))
+        Ok(self.engine.store.row(on).await?.is_some_and(|row| row.state.ends_waits() && !row.is_open()))
     }
 
     async fn without_source(&mut self) -> Result<Conclusion, Halt> {
         let plan = self.bridge.plan_absent(&self.row, &self.engine.store).await?;
         self.check_approval(&plan)?;
+        if let Plan::Write { summary, .. } = &plan {
+            return Err(Halt::write_of_absent(summary));
+        }
         Ok(Conclusion::planned(plan, None))
     }
 
@@ -430,17 +459,31 @@ impl Look<'_> {
 
     /// The only place where a bridge writes: the intent is journaled, then the step is applied, once.
     async fn write(&mut self, step: &Step, record: &SourceRecord) -> Result<(Uuid, Effect), Halt> {
+        if self.tries_are_used_up() {
+            return Err(Halt::TriesUsedUp);
+        }
         let now = self.engine.now();
         let intent = self.engine.store.open_intent(&self.lease, step, &record.fields, &self.stamp, now).await?;
+        self.journal.open.push((intent, OpenIntent { step: step.clone(), opened_at: now, answer_lost: false }));
         boundary::pass(Boundary::IntentOpened);
         self.still_holds()?;
-        let context = StepContext { row: &self.row, step, done: &self.done, stamp: &self.stamp, now };
+        let context = StepContext { row: &self.row, step, done: &self.journal.done, stamp: &self.stamp, now };
         let result = self.bridge.apply(context).await;
         boundary::pass(Boundary::StepAnswered);
+        // In doubt it stays among the open ones, as in the journal.
+        if !matches!(&result, Err(fault) if fault.class == FaultClass::InDoubt) {
+            self.journal.open.retain(|(open, _)| *open != intent);
+        }
         match result {
             Ok(effect) => Ok((intent, effect)),
             Err(fault) => Err(self.failed(intent, fault).await?),
         }
+    }
+
+    /// A look after the last try only finds out what became of a write in doubt. If that had happened, what is left to do is
+    /// done all the same.
+    fn tries_are_used_up(&self) -> bool {
+        self.row.attempts > self.engine.policy.retry.max_retries && self.adopted.is_empty()
     }
 
     /// The last look before something goes out. A process that was paused after it journaled its intent would otherwise wake
@@ -468,7 +511,34 @@ impl Look<'_> {
         if let Some(dest_id) = &effect.dest_id {
             self.row.dest_id = Some(dest_id.clone());
         }
-        self.done.push(DoneStep { step: step.clone(), effect, written: record.fields.clone() });
+        self.journal.done.push(DoneStep { step: step.clone(), effect, written: record.fields.clone() });
         Ok(())
     }
+}
+
+/// What the loop guard says of a fetched record.
+pub(crate) fn judge(engine: &Engine, row: &LedgerRow, record: &SourceRecord, journal: &Intents) -> Verdict {
+    let uncertain = !journal.open.is_empty() || !journal.done.is_empty();
+    guard::judge(row, record, uncertain, engine.now(), engine.policy.time_gate)
+}
+
+/// What the bridge plans for a fetched record.
+pub(crate) async fn plan(
+    engine: &Engine,
+    bridge: &dyn Bridge,
+    row: &LedgerRow,
+    record: &SourceRecord,
+    journal: &Intents,
+    stamp: &Stamp,
+) -> Result<Plan, Fault> {
+    let context = PlanContext {
+        row,
+        record,
+        stamp,
+        done: &journal.done,
+        uncertain: !journal.open.is_empty(),
+        lookups: &engine.store,
+        now: engine.now(),
+    };
+    bridge.plan(context).await
 }

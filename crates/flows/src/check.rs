@@ -310,7 +310,8 @@ fn differences(kind: Kind, identity: &Value, contact: &Contact) -> Vec<String> {
         [text(identity, "firstName"), text(identity, "lastName")].into_iter().flatten().collect::<Vec<_>>().join(" ");
     let name = text(identity, "nickName").unwrap_or(&first_and_last);
     compare("the name", Some(stored(name, 200)), Some(normalize(&contact.name)));
-    compare("the kind", Some((kind == Kind::Organization).to_string()), Some(contact.toward_type.to_string()));
+    let is_organization = |is: bool| if is { "organization" } else { "person" }.to_owned();
+    compare("the kind", Some(is_organization(kind == Kind::Organization)), contact.toward_type.map(is_organization));
     let numbers = numbers(identity);
     compare("the mobile", numbers.iter().find(|n| is_mobile(n)).cloned(), contact.mobile_no.as_deref().map(subscriber));
     compare(

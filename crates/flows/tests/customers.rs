@@ -1,9 +1,10 @@
 //! Customers of the CRM -> contacts of Siagh: create, update, and what is kept.
 
 use serde_json::json;
+use tandem_bridges::siagh::mapping;
 use tandem_core::{Plan, State};
 use tandem_flows::{Setup, World, address, customer, mobile, organization, person, phones, with};
-use tandem_simulators::payamgostar::Kind;
+use tandem_simulators::payamgostar::{self as crm, Kind};
 use tandem_simulators::siagh::Contact;
 use tandem_store::Resolution;
 
@@ -19,7 +20,7 @@ async fn a_new_person_becomes_a_contact_with_all_its_values() {
     world.settle_and_check().await;
     world.expect(&customer(id), State::Synced, &["create a contact"]).await;
     let contact = world.contact_of(id).await;
-    assert_eq!((contact.toward_type, contact.is_active), (false, true));
+    assert_eq!((contact.toward_type, contact.is_active), (Some(false), true));
     assert_eq!(contact.mobile_no.as_deref(), Some("09120000001"));
     assert_eq!(contact.tel_no.as_deref(), Some("02100000001"));
     assert_eq!(contact.national_code.as_deref(), Some("0012345678"));
@@ -36,7 +37,7 @@ async fn a_new_organization_becomes_an_organization() {
     let world = World::new().await;
     let id = world.created(Kind::Organization, &organization("شركت نمونه الف")).await;
     world.settle_and_check().await;
-    assert!(world.contact_of(id).await.toward_type);
+    assert_eq!(world.contact_of(id).await.toward_type, Some(true));
 }
 
 #[tokio::test]
@@ -186,9 +187,44 @@ async fn a_person_turned_organization_changes_the_kind_of_its_contact() {
     world.crm.convert(id).unwrap();
     world.tell_customer("Update", id).await;
     world.settle_and_check().await;
-    world.expect(&customer(id), State::Synced, &["organization"]).await;
-    assert!(world.contact_of(id).await.toward_type);
+    let code = world.contact_of(id).await.code;
+    let warning = format!("contact {code} is a person in Siagh and becomes an organization");
+    world.expect(&customer(id), State::Synced, &["update contact", &warning]).await;
+    let log = world.log(&customer(id)).await;
+    assert!(log.iter().flat_map(|entry| &entry.notes).any(|note| *note == warning), "{log:?}");
+    assert_eq!(world.contact_of(id).await.toward_type, Some(true));
+    world.crm.convert(id).unwrap();
+    world.tell_customer("Update", id).await;
+    world.settle_and_check().await;
+    world.expect(&customer(id), State::Synced, &["is an organization in Siagh and becomes a person"]).await;
+    assert_eq!(world.contact_of(id).await.toward_type, Some(false));
     assert_eq!(world.finance.contact_count(), 1);
+}
+
+#[tokio::test]
+async fn places_arrive_as_the_codes_of_the_operators_tables_and_unknown_ones_leave_siaghs() {
+    let world = World::new().await;
+    for place in ["ایران", "تهران", "ری", "قم"] {
+        world.crm.add_place(place);
+    }
+    world.map(mapping::COUNTRY, "ایران", "9").await;
+    world.map(mapping::STATE, "تهران", "8").await;
+    world.map(mapping::CITY, "ري", "7").await;
+    let at = |city: &str| {
+        json!({ "addressContacts": [
+            { "default": true, "address": "خیابان نمونه", "country": "ایران", "state": "تهران", "city": city }
+        ] })
+    };
+    let id = world.created(Kind::Person, &with(person("علی نمونه"), at("ری"))).await;
+    world.settle_and_check().await;
+    let codes = |contact: Contact| [contact.country_code, contact.geographic_code, contact.city_code];
+    let expected = ["9", "8", "7"].map(|code| Some(code.to_owned()));
+    assert_eq!(codes(world.contact_of(id).await), expected);
+    world.advance(chrono::TimeDelta::minutes(1));
+    world.edited(id, &with(at("قم"), json!({ "email": "a@example.test" }))).await;
+    world.settle_and_check().await;
+    world.expect(&customer(id), State::Synced, &["the city \"قم\" has no mapping and was not sent"]).await;
+    assert_eq!(codes(world.contact_of(id).await), expected, "an unknown place blanks nothing");
 }
 
 #[tokio::test]
@@ -225,9 +261,21 @@ async fn a_change_on_both_sides_is_overwritten_and_the_old_value_stays_in_the_lo
 
 #[tokio::test]
 async fn a_customer_without_a_name_is_dead_and_synced_when_it_gets_one() {
+    let crm = crm::Settings { require_names: false, ..crm::Settings::quick() };
+    let world = World::start(Setup { crm, ..Setup::default() }).await;
+    let id = world.created(Kind::Organization, &with(organization(" "), mobile("09120000001"))).await;
+    world.settle_and_check().await;
+    world.expect(&customer(id), State::Dead, &["it has no name in the CRM"]).await;
+    assert_eq!(world.finance.calls_to(SAVES), 0);
+    world.edited(id, &organization("شرکت نمونه")).await;
+    world.settle_and_check().await;
+    world.expect(&customer(id), State::Synced, &["create a contact"]).await;
+}
+
+#[tokio::test]
+async fn a_customer_that_siagh_refuses_is_dead_in_siaghs_words_and_an_edit_revives_it() {
     let world = World::new().await;
-    let id = world.create(Kind::Organization, &organization("."));
-    world.crm.edit(id, &organization("شرکت نمونه")).unwrap();
+    let id = world.create(Kind::Organization, &organization("شرکت نمونه"));
     world.finance.arm(
         tandem_simulators::Arm::once(tandem_simulators::Fault::ErrorsInside {
             text: "نام کامل وارد نشده است".into()

@@ -76,6 +76,49 @@ async fn a_contact_whose_create_was_lost_on_the_way_is_made_once() {
 }
 
 #[tokio::test]
+async fn a_lost_create_that_an_old_list_does_not_show_yet_is_waited_for_and_not_made_again() {
+    let world = World::new().await;
+    // Read once, so that what the list shows from now on is older than the create.
+    world.finance.stale_list(Duration::from_secs(3_600));
+    world.finance.arm(Arm::once(Fault::ResetAfterCommit).on(SAVES));
+    let id = world.created(Kind::Person, &person("علی نمونه")).await;
+    world.work_due().await;
+    world.expect(&customer(id), State::Retrying, &["whether it happened is looked up"]).await;
+    let attempts = world.row(&customer(id)).await.attempts;
+    world.advance(TimeDelta::seconds(11));
+    world.work_due().await;
+    world.expect(&customer(id), State::Retrying, &["create_contact", "not to be seen", "an old list"]).await;
+    assert_eq!(world.row(&customer(id)).await.attempts, attempts, "waiting is no try");
+    world.finance.stale_list(Duration::ZERO);
+    world.settle_and_check().await;
+    world.expect(&customer(id), State::Synced, &[]).await;
+    assert_eq!((world.finance.calls_to(SAVES), world.finance.contact_count()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_lost_create_with_a_phone_is_not_waited_for_because_siagh_itself_would_refuse_a_second_one() {
+    let world = World::new().await;
+    world.finance.arm(Arm::once(Fault::ResetBefore).on(SAVES));
+    let id = world.created(Kind::Person, &with(person("علی نمونه"), mobile("09120000001"))).await;
+    world.work_due().await;
+    world.advance(TimeDelta::seconds(11));
+    world.work_due().await;
+    world.expect(&customer(id), State::Synced, &["create a contact"]).await;
+    world.settle_and_check().await;
+    // Also where the list is old: the refusal leads back to the contact.
+    world.finance.stale_list(Duration::from_secs(3_600));
+    world.finance.arm(Arm::once(Fault::ResetAfterCommit).on(SAVES));
+    let late = world.created(Kind::Person, &with(person("زهرا نمونه"), mobile("09120000002"))).await;
+    world.work_due().await;
+    world.advance(TimeDelta::seconds(11));
+    world.work_due().await;
+    world.expect(&customer(late), State::Retrying, &["شماره موبایل نمی تواند تکراری باشد"]).await;
+    world.finance.stale_list(Duration::ZERO);
+    world.settle_and_check().await;
+    assert_eq!(world.finance.contact_count(), 2);
+}
+
+#[tokio::test]
 async fn a_lost_create_does_not_adopt_an_old_contact_of_the_same_name() {
     let world = World::new().await;
     let old = world.contact(Contact::person("علی نمونه"));
@@ -180,6 +223,26 @@ async fn a_lock_out_costs_one_login_and_no_record_an_attempt() {
     }
     let circuit = world.engine.circuits().get(&siagh_id()).unwrap();
     assert!(circuit.probe_at - world.now() > TimeDelta::minutes(14), "the client's own wait counts");
+}
+
+#[tokio::test]
+async fn a_page_of_html_keeps_the_bridge_away_no_longer_than_the_operator_said() {
+    for fault in [Fault::HtmlPage { committed: false }, Fault::Status { code: 405, committed: false }] {
+        let mut setup = Setup::default();
+        setup.policy.probe_longest = Duration::from_secs(60);
+        let world = World::start(setup).await;
+        let id = world.created(Kind::Person, &person("علی نمونه")).await;
+        world.crm.arm(Arm::always(fault.clone()));
+        for _ in 0..6 {
+            world.work_due().await;
+            let circuit = world.engine.circuits().get(&siagh_id()).unwrap();
+            assert!(circuit.probe_at - world.now() <= TimeDelta::seconds(60), "{fault:?}: {circuit:?}");
+            world.advance(TimeDelta::seconds(61));
+        }
+        world.crm.disarm();
+        world.settle_and_check().await;
+        world.expect(&customer(id), State::Synced, &[]).await;
+    }
 }
 
 #[tokio::test]

@@ -7,8 +7,9 @@ use tandem_bridges::siagh::{IMPORT, SWEEP};
 use tandem_core::State;
 use tandem_flows::{Setup, StandIn, World, contact, customer, mobile, organization, person, scan, with};
 use tandem_simulators::company::Company;
-use tandem_simulators::payamgostar::Kind;
+use tandem_simulators::payamgostar::{Kind, TypeSeed};
 use tandem_simulators::siagh::Contact;
+use tandem_simulators::{Arm, Fault};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -131,6 +132,46 @@ async fn what_the_crm_knows_is_linked_and_what_does_not_agree_is_for_a_person() 
     assert_eq!(world.contact_of(linked).await.code, 42);
     world.expect(&contact(differs), State::NeedsReview, &["has the number 100-1043"]).await;
     assert_eq!(world.crm.identity_count(), 2);
+}
+
+#[tokio::test]
+async fn a_contact_of_unknown_kind_is_imported_by_a_person() {
+    let world = World::new().await;
+    let code = world.contact(Contact { toward_type: None, ..Contact::person("علی نمونه") });
+    world.import().await;
+    world.settle_and_check().await;
+    world.expect(&contact(code), State::NeedsReview, &["does not say whether it is a person or an organization"]).await;
+    assert_eq!(world.crm.identity_count(), 0);
+}
+
+#[tokio::test]
+async fn of_several_crm_customers_with_one_number_a_person_chooses() {
+    let world = World::new().await;
+    world.contact(Contact { code: 42, ..Contact::person("علی نمونه") });
+    let number = json!({ "customerNumber": "100-1042" });
+    world.create(Kind::Person, &with(person("علی نمونه"), number.clone()));
+    world.create(Kind::Organization, &with(organization("علی نمونه"), number));
+    world.import().await;
+    world.settle_and_check().await;
+    world.expect(&contact(42), State::NeedsReview, &["2 CRM customers have the number 100-1042"]).await;
+    assert_eq!(world.crm.identity_count(), 2);
+}
+
+#[tokio::test]
+async fn a_lost_create_whose_number_two_customers_bear_by_now_is_for_a_person() {
+    let world = World::new().await;
+    world.crm.add_type(TypeSeed::new("vip", Kind::Person, "مشتری ویژه")).unwrap();
+    world.contact(Contact { code: 42, ..Contact::person("علی نمونه") });
+    world.crm.arm(Arm::once(Fault::ResetAfterCommit).on("person/create"));
+    world.import().await;
+    world.work_due().await;
+    world.expect(&contact(42), State::Retrying, &["whether it happened is looked up"]).await;
+    let other = json!({ "customerNumber": "100-1042", "crmObjectTypeCode": "vip" });
+    world.create(Kind::Person, &with(person("زهرا نمونه"), other));
+    world.settle().await;
+    let words = &["the answer was lost", "2 CRM customers have the number 100-1042; keep one"];
+    world.expect(&contact(42), State::NeedsReview, words).await;
+    assert_eq!(world.crm.identity_count(), 2, "nobody was made a second time");
 }
 
 #[tokio::test]

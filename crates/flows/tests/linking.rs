@@ -83,6 +83,19 @@ async fn the_number_links_only_with_the_same_kind_and_an_agreeing_name() {
 }
 
 #[tokio::test]
+async fn a_contact_of_which_siagh_does_not_say_the_kind_is_for_a_person() {
+    let world = World::new().await;
+    world.contact(Contact { toward_type: None, ..known(42, "علی نمونه") });
+    let id = world.created(Kind::Person, &with(person("علی نمونه"), mobile(MOBILE))).await;
+    world.settle_and_check().await;
+    world.expect(&customer(id), State::NeedsReview, &["contact 42", "does not say whether it is a person"]).await;
+    assert_eq!((world.finance.calls_to(SAVES), world.finance.contact(42).unwrap().toward_type), (0, None));
+    world.resolve(&customer(id), Resolution::Link("42".into())).await;
+    world.settle_and_check().await;
+    assert_eq!(world.contact_of(id).await.code, 42);
+}
+
+#[tokio::test]
 async fn a_number_below_the_offset_points_at_nobody() {
     let world = World::new().await;
     world.contact(Contact { code: 1, ..Contact::person("علی نمونه") });

@@ -9,9 +9,20 @@ use tandem_flows::{
     Line, Setup, StandIn, World, customer, mobile, organization, person, pre_invoice, scan, siagh_id, with,
 };
 use tandem_simulators::payamgostar::{self as crm, Kind};
+use tandem_simulators::{Arm, Fault};
 use tokio::sync::Semaphore;
 
 const SAVES: &str = "SaveFormData#2BFDA";
+
+fn refusing(code: u16) -> Fault {
+    Fault::Status { code, committed: false }
+}
+
+/// How the last scan ended.
+async fn complaint(world: &World) -> String {
+    let runs = world.store.runs(Some(&siagh_id()), 1).await.unwrap();
+    runs[0].error.clone().unwrap_or_default()
+}
 
 #[tokio::test]
 async fn a_poll_notices_persons_organizations_and_quotes_without_any_webhook() {
@@ -211,8 +222,7 @@ async fn a_poll_that_fails_on_the_way_keeps_what_it_noticed_and_the_next_one_goe
     let polling = tokio::spawn(async move { scan(&engine, POLL).await });
     let listed = || async { (world.rows().await.len() >= 2 && permits.available_permits() == 0).then_some(()) };
     tandem_testbed::signal::eventually(std::time::Duration::from_secs(20), listed).await;
-    let gone = tandem_simulators::Fault::Status { code: 500, committed: false };
-    world.crm.arm(tandem_simulators::Arm::always(gone).on("find"));
+    world.crm.arm(Arm::always(refusing(500)));
     permits.add_permits(1_000);
     polling.await.unwrap().unwrap_err();
     let noticed = world.rows().await.len();
@@ -228,11 +238,78 @@ async fn a_poll_that_fails_on_the_way_keeps_what_it_noticed_and_the_next_one_goe
 #[tokio::test]
 async fn a_refused_login_of_a_poll_opens_the_circuit() {
     let world = World::new().await;
-    let locked = tandem_simulators::Fault::Status { code: 403, committed: false };
-    world.crm.arm(tandem_simulators::Arm::always(locked).on("auth/login"));
+    world.crm.arm(Arm::always(refusing(403)).on("auth/login"));
     let error = world.scan(POLL).await.unwrap_err();
     assert!(error.to_string().contains("refuses logins"), "{error}");
     assert!(world.engine.circuits().is_open(&siagh_id()));
+}
+
+#[tokio::test]
+async fn a_crm_that_filters_no_list_is_read_by_the_light_list_instead_and_says_what_is_missing() {
+    for fault in [refusing(400), refusing(500), Fault::HtmlPage { committed: false }] {
+        let world = World::new().await;
+        let mut ids = Vec::new();
+        // More than one page of the light list.
+        for n in 0..52 {
+            ids.push(world.create(Kind::Person, &person(&format!("علی نمونه {n}"))));
+        }
+        ids.push(world.create(Kind::Organization, &organization("شرکت نمونه")));
+        let quote = world.draft(ids[0], &[Line::of("Product-1", "1", "1000")], json!({}));
+        world.crm.number(quote).unwrap();
+        world.crm.arm(Arm::always(fault.clone()).on("find"));
+        assert_eq!(world.poll().await.noticed, 53, "{fault:?}");
+        let said = complaint(&world).await;
+        for typ in ["organization", "person", "PI_5"] {
+            assert!(said.contains(&format!("does not list type {typ:?}")), "{fault:?}: {said}");
+        }
+        assert!(!world.engine.circuits().is_open(&siagh_id()));
+        // Nothing is noticed twice for it, and what is edited is.
+        world.settle_and_check().await;
+        assert_eq!(world.poll().await.noticed, 0, "{fault:?}");
+        world.crm.edit(ids[51], &mobile("09120000001")).unwrap();
+        assert_eq!(world.poll().await.noticed, 1, "{fault:?}");
+        // As soon as the lists are there again nothing is missing.
+        world.crm.disarm();
+        world.poll().await;
+        assert_eq!(complaint(&world).await, "");
+        world.settle_and_check().await;
+        world.expect(&pre_invoice(quote), State::Synced, &[]).await;
+    }
+}
+
+#[tokio::test]
+async fn one_list_that_the_crm_fails_to_answer_keeps_none_of_the_others_from_being_read() {
+    for code in [400, 500] {
+        let world = World::new().await;
+        let org = world.create(Kind::Organization, &organization("شرکت نمونه"));
+        let one = world.create(Kind::Person, &person("علی نمونه"));
+        let quote = world.draft(one, &[Line::of("Product-1", "1", "1000")], json!({}));
+        world.crm.number(quote).unwrap();
+        world.crm.arm(Arm::always(refusing(code)).on("organization/find"));
+        world.poll().await;
+        world.settle_and_check().await;
+        for id in [org, one] {
+            world.expect(&customer(id), State::Synced, &[]).await;
+        }
+        world.expect(&pre_invoice(quote), State::Synced, &[]).await;
+        let said = complaint(&world).await;
+        assert!(said.contains("\"organization\"") && !said.contains("\"person\""), "{said}");
+        world.scan(SWEEP).await.unwrap();
+        for key in [customer(org), customer(one), pre_invoice(quote)] {
+            assert_eq!(world.row(&key).await.trigger, Trigger::Reconcile, "a sweep goes the same way");
+        }
+        world.settle_and_check().await;
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_stumbles_once_is_read_all_the_same() {
+    let world = World::new().await;
+    world.create(Kind::Person, &person("علی نمونه"));
+    world.crm.arm(Arm::once(refusing(500)).on("person/find"));
+    assert_eq!(world.poll().await.noticed, 1);
+    assert_eq!((complaint(&world).await, world.crm.calls_to("person/get")), (String::new(), 0));
+    world.settle_and_check().await;
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use tandem_store::Resolution;
 use uuid::Uuid;
 
 const SENDS: &str = "SaveFormData#43D81";
+const LOGIN: &str = "LoginUser";
 
 async fn with_customer() -> (World, Uuid) {
     customer_in(World::new().await).await
@@ -290,32 +291,122 @@ async fn a_quote_of_another_fiscal_year_is_for_a_person_by_siaghs_own_year() {
     assert_eq!(world.finance.document_count(), 0);
 }
 
-#[tokio::test]
-async fn the_jalali_new_year_is_taken_from_siagh_and_not_from_our_calendar() {
-    let before: chrono::DateTime<chrono::Utc> = "2026-03-20T20:00:00Z".parse().unwrap();
+/// A world at 23:50 of 1404/12/29 in Tehran, with a customer and a session of that year.
+async fn before_the_new_year() -> (World, Uuid) {
+    let before = "2026-03-20T20:20:00Z".parse().unwrap();
     let setup = Setup {
         finance: finance::Settings { frozen_at: Some(before), ..finance::Settings::quick() },
         ..Setup::default()
     };
-    let (world, id) = customer_in(World::start(setup).await).await;
-    // 23:30 on 1404/12/29 in Tehran.
-    let last_day = json!({ "quoteDate": "2026-03-20T12:00:00" });
-    let old = world.quoted_with(id, &[line()], last_day.clone()).await;
+    customer_in(World::start(setup).await).await
+}
+
+/// 00:05 of 1405/01/01: the session of before is still good.
+fn the_new_year_comes(world: &World) {
+    world.finance.set_clock("2026-03-20T20:35:00Z".parse().unwrap());
+}
+
+/// A quote of 1404/12/29, and one of 1405/01/01.
+async fn of_the_old_year(world: &World, id: Uuid) -> Uuid {
+    world.quoted_with(id, &[line()], json!({ "quoteDate": "2026-03-20T12:00:00" })).await
+}
+
+async fn of_the_new_year(world: &World, id: Uuid) -> Uuid {
+    world.quoted_with(id, &[line()], json!({ "quoteDate": "2026-03-21T00:10:00" })).await
+}
+
+async fn expect_sent_in(world: &World, quote: Uuid, year: i32) {
+    world.expect(&pre_invoice(quote), State::Synced, &[&format!("in {year}")]).await;
+    assert_eq!(world.row(&pre_invoice(quote)).await.refs["fiscal_year"], year);
+    let document = world.finance.documents().pop().unwrap();
+    assert_eq!((document.year, document.control("salmali")), (year, year.to_string().as_str()));
+}
+
+const TOO_LATE: &[&str] = &["it is dated 1404/12/29", "the fiscal year open in Siagh is 1405"];
+
+#[tokio::test]
+async fn the_jalali_new_year_is_taken_from_siagh_and_not_from_our_calendar() {
+    let (world, id) = before_the_new_year().await;
+    let old = of_the_old_year(&world, id).await;
     world.settle_and_check().await;
-    world.expect(&pre_invoice(old), State::Synced, &["in 1404"]).await;
-    world.finance.set_clock("2026-03-20T21:00:00Z".parse().unwrap());
+    expect_sent_in(&world, old, 1404).await;
+    the_new_year_comes(&world);
     world.finance.expire_sessions();
-    let new = world.quoted_with(id, &[line()], json!({ "quoteDate": "2026-03-21T00:10:00" })).await;
+    let new = of_the_new_year(&world, id).await;
     world.settle_and_check().await;
-    let (state, reason) = world.why(&pre_invoice(new)).await;
-    println!("{state} {reason}");
-    assert!(matches!(state, State::Synced | State::NeedsReview | State::Dead), "{state} {reason}");
-    let late = world.quoted_with(id, &[line()], last_day).await;
+    expect_sent_in(&world, new, 1405).await;
+    let late = of_the_old_year(&world, id).await;
     world.settle_and_check().await;
-    println!("{:?}", world.why(&pre_invoice(late)).await);
-    assert!(
-        world.finance.documents().iter().all(|document| document.year == 1404 || document.control("salmali") == "1405")
-    );
+    world.expect(&pre_invoice(late), State::NeedsReview, TOO_LATE).await;
+    assert_eq!(world.finance.document_count(), 2);
+}
+
+#[tokio::test]
+async fn a_session_that_still_knows_the_old_year_keeps_no_quote_of_the_new_year_back() {
+    let (world, id) = before_the_new_year().await;
+    the_new_year_comes(&world);
+    let logins = world.finance.calls_to(LOGIN);
+    let new = of_the_new_year(&world, id).await;
+    world.settle_and_check().await;
+    expect_sent_in(&world, new, 1405).await;
+    let late = of_the_old_year(&world, id).await;
+    world.settle_and_check().await;
+    world.expect(&pre_invoice(late), State::NeedsReview, TOO_LATE).await;
+    assert_eq!(world.finance.calls_to(LOGIN) - logins, 1);
+}
+
+#[tokio::test]
+async fn a_late_quote_under_a_session_of_the_old_year_is_for_a_person_and_not_dead() {
+    let (world, id) = before_the_new_year().await;
+    the_new_year_comes(&world);
+    let late = of_the_old_year(&world, id).await;
+    world.settle_and_check().await;
+    world.expect(&pre_invoice(late), State::NeedsReview, TOO_LATE).await;
+    assert_eq!((world.finance.calls_to(SENDS), world.finance.document_count()), (1, 0));
+}
+
+#[tokio::test]
+async fn quotes_of_a_year_that_siagh_has_not_opened_yet_cause_no_login_each() {
+    let (world, id) = before_the_new_year().await;
+    let logins = world.finance.calls_to(LOGIN);
+    for _ in 0..5 {
+        let early = of_the_new_year(&world, id).await;
+        world.settle_and_check().await;
+        world.expect(&pre_invoice(early), State::NeedsReview, &["1405/01/01", "open in Siagh is 1404"]).await;
+    }
+    assert_eq!(world.finance.calls_to(LOGIN) - logins, 1);
+}
+
+#[tokio::test]
+async fn quotes_dated_before_the_day_that_the_site_names_are_not_sent() {
+    let mut setup = Setup::default();
+    setup.bridge.quotes_from = chrono::NaiveDate::from_ymd_opt(2026, 1, 10);
+    setup.finance.frozen_at = Some("2026-01-15T08:00:00Z".parse().unwrap());
+    let (world, id) = customer_in(World::start(setup).await).await;
+    let before = world.quoted_with(id, &[line()], json!({ "quoteDate": "2026-01-09T23:59:00" })).await;
+    let after = world.quoted_with(id, &[line()], json!({ "quoteDate": "2026-01-10T00:00:00" })).await;
+    world.settle_and_check().await;
+    world.expect(&pre_invoice(before), State::Unchanged, &["not sent: it is dated before 2026-01-10"]).await;
+    world.expect(&pre_invoice(after), State::Synced, &[]).await;
+    assert_eq!(world.finance.document_count(), 1);
+    // Dated anew in the CRM, it goes out by itself.
+    world.requoted(before, &json!({ "quoteDate": "2026-01-12T10:00:00" })).await;
+    world.settle_and_check().await;
+    world.expect(&pre_invoice(before), State::Synced, &[]).await;
+}
+
+#[tokio::test]
+async fn the_document_is_named_by_the_operators_table_and_else_by_its_type() {
+    let (world, id) = with_customer().await;
+    let plain = world.quoted(id, &[line()]).await;
+    world.settle_and_check().await;
+    world.expect(&pre_invoice(plain), State::Synced, &[]).await;
+    world.map(mapping::DOCUMENT_NAME, "PI_5", "پیش فاکتور ویژه").await;
+    world.quoted(id, &[line()]).await;
+    world.settle_and_check().await;
+    let names: Vec<String> =
+        world.finance.documents().iter().map(|document| document.control("namenoesanad").to_owned()).collect();
+    assert_eq!(names, ["پیش فاکتور فروش PI_5", "پیش فاکتور ویژه"]);
 }
 
 #[tokio::test]
@@ -371,6 +462,21 @@ async fn the_answers_net_with_or_without_vat_raises_no_false_alarm() {
         world.settle_and_check().await;
         let log = world.log(&pre_invoice(quote)).await;
         assert!(!log.iter().flat_map(|entry| &entry.notes).any(|note| note.contains("sum")), "{log:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_vat_that_siaghs_sum_may_include_is_the_sites() {
+    for (ours, told) in [(9, false), (10, true)] {
+        let mut setup = Setup::default();
+        (setup.finance.vat_percent, setup.bridge.vat_percent) = (9, ours);
+        let (world, id) = customer_in(World::start(setup).await).await;
+        let quote = world.quoted(id, &[line()]).await;
+        world.settle_and_check().await;
+        world.expect(&pre_invoice(quote), State::Synced, &[]).await;
+        let log = world.log(&pre_invoice(quote)).await;
+        let mut notes = log.iter().flat_map(|entry| &entry.notes);
+        assert_eq!(notes.any(|note| note.contains("220000 with 10 % VAT")), told, "{log:?}");
     }
 }
 

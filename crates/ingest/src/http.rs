@@ -6,12 +6,13 @@ use crate::settings::HttpSettings;
 use crate::webhooks::Intake;
 use crate::{signed, webhooks};
 use actix_web::dev::Server;
-use actix_web::http::header;
+use actix_web::http::{Method, header};
 use actix_web::web::{self, Data, Payload};
-use actix_web::{App, HttpRequest, HttpServer, guard};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, guard};
 use futures_util::StreamExt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Connections at once, per thread.
@@ -56,17 +57,47 @@ pub(crate) async fn serve(server: Server, stop: &CancellationToken) -> std::io::
     served.await.map_err(std::io::Error::other)?
 }
 
+/// One fixed prefix, and the rest read by hand: patterns would be matched as regular expressions, one after the other, for
+/// each call.
 fn intake_routes(config: &mut web::ServiceConfig) {
-    let plain = || web::route().guard(any_of_four()).to(webhooks::take);
-    config
-        // Any other method falls through to the unsigned intake, which knows no such route.
-        .service(web::resource("/webhook/signed/{bridge}").guard(guard::Post()).route(web::route().to(signed::take)))
-        .service(web::resource("/webhook/{system}/{route}").route(plain()))
-        .service(web::resource("/webhook/{system}/{route}/{rest:.*}").route(plain()));
+    config.service(web::scope("/webhook").default_service(web::route().guard(any_of_four()).to(take)));
 }
 
 fn any_of_four() -> impl guard::Guard {
     guard::Any(guard::Get()).or(guard::Post()).or(guard::Head()).or(guard::Options())
+}
+
+async fn take(request: HttpRequest, body: Payload, intake: Data<Arc<Intake>>) -> HttpResponse {
+    let began = Instant::now();
+    let caller = intake.caller(&request);
+    let address = Address::of(request.match_info().unprocessed());
+    let ended = if address.is_signed(request.method()) {
+        signed::answer(&request, body, &intake, caller, address.route).await
+    } else {
+        webhooks::answer(&request, body, &intake, caller, &address).await
+    };
+    intake.finish(&request, began, caller, &ended)
+}
+
+/// What comes after `/webhook/`.
+pub(crate) struct Address<'p> {
+    pub(crate) system: &'p str,
+    pub(crate) route: &'p str,
+    /// Everything behind, where the token stands.
+    pub(crate) rest: &'p str,
+}
+
+impl<'p> Address<'p> {
+    fn of(path: &'p str) -> Self {
+        let mut parts = path.strip_prefix('/').unwrap_or(path).splitn(3, '/');
+        let mut next = || parts.next().unwrap_or_default();
+        Self { system: next(), route: next(), rest: next() }
+    }
+
+    /// Any other method, and anything behind it, is left to the unsigned intake, which knows no such route.
+    fn is_signed(&self, method: &Method) -> bool {
+        self.system == "signed" && self.rest.is_empty() && method == Method::POST
+    }
 }
 
 /// Whether address, headers and announced body are of a size that is read at all.

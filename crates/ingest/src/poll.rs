@@ -55,6 +55,10 @@ impl Poller {
         let ended = self.engine.scan(bridge, job, false, Some(&self.publisher), stop, &mut |_| {}).await;
         let outcome = match ended {
             Ok(None) => return,
+            Ok(Some(scan)) if scan.incomplete => {
+                tracing::warn!(%bridge, %job, seen = scan.seen, noticed = scan.noticed, "a scan could not read everything; its run in the ledger says what");
+                "incomplete"
+            }
             Ok(Some(scan)) => {
                 tracing::info!(%bridge, %job, seen = scan.seen, noticed = scan.noticed, "a scan is done");
                 "done"
@@ -64,8 +68,13 @@ impl Poller {
                 tracing::debug!(%bridge, %job, %error, "the ledger can't be reached for a scan");
                 return;
             }
-            Err(error) => {
-                tracing::warn!(%bridge, %job, %error, "a scan failed; it is tried again when it is next due");
+            // The sentence is another system's and stays in the ledger: it may name a customer.
+            Err(ScanError::Source(fault)) => {
+                tracing::warn!(%bridge, %job, code = %fault.code, "a scan failed; it is tried again when it is next due");
+                "failed"
+            }
+            Err(error @ (ScanError::UnknownJob { .. } | ScanError::UnknownBridge(_))) => {
+                tracing::error!(%bridge, %job, %error, "a scan can't be run");
                 "failed"
             }
         };

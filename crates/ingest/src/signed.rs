@@ -15,9 +15,9 @@ use crate::params::unreadable;
 use crate::settings::{WebhookSettings, is_blank};
 use crate::tally::route_name;
 use crate::webhooks::{Ended, Intake, UNKNOWN, notice};
+use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
-use actix_web::web::{Data, Payload};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::web::Payload;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -26,8 +26,6 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use sha2::Sha256;
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::Instant;
 use tandem_core::Bridge;
 use tandem_store::InboxEntry;
 use uuid::Uuid;
@@ -124,16 +122,14 @@ fn key(secret: &SecretString) -> std::io::Result<Hmac<Sha256>> {
     Ok(Hmac::new_from_slice(&bytes).expect("HMAC takes a key of any length"))
 }
 
-/// Handles a call to the signed intake.
-pub(crate) async fn take(request: HttpRequest, body: Payload, intake: Data<Arc<Intake>>) -> HttpResponse {
-    let began = Instant::now();
-    let caller = intake.caller(&request);
-    let ended = answer(&request, body, &intake, caller).await;
-    intake.finish(&request, began, caller, &ended)
-}
-
-async fn answer(request: &HttpRequest, body: Payload, intake: &Intake, caller: IpAddr) -> Ended {
-    let named = request.match_info().get("bridge").unwrap_or_default();
+/// Handles a call to the signed intake; `named` is the bridge in its address.
+pub(crate) async fn answer(
+    request: &HttpRequest,
+    body: Payload,
+    intake: &Intake,
+    caller: IpAddr,
+    named: &str,
+) -> Ended {
     let bridge = intake.engine.register().get(&named.into());
     let route = bridge.map_or_else(|| UNKNOWN.to_owned(), |bridge| route_name("signed", bridge.spec().id.as_str()));
     if let Err(answer) = within_limits(request, &intake.http) {

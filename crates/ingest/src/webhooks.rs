@@ -7,7 +7,7 @@ use crate::accept::Acceptor;
 use crate::answer::Answer;
 use crate::callers::{Callers, is_in};
 use crate::contain::contained_now;
-use crate::http::{read_body, within_limits};
+use crate::http::{Address, read_body, within_limits};
 use crate::params::Params;
 use crate::rate::RateLimit;
 use crate::settings::{HttpSettings, IngestSettings, WebhookSettings};
@@ -15,7 +15,7 @@ use crate::signed::Signatures;
 use crate::tally::{Tally, route_name};
 use crate::tokens::Tokens;
 use actix_web::http::Method;
-use actix_web::web::{Data, Payload};
+use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -137,15 +137,14 @@ impl Intake {
 pub(crate) const UNKNOWN: &str = "unknown";
 
 /// Handles a call to the unsigned intake.
-pub(crate) async fn take(request: HttpRequest, body: Payload, intake: Data<Arc<Intake>>) -> HttpResponse {
-    let began = Instant::now();
-    let caller = intake.caller(&request);
-    let ended = answer(&request, body, &intake, caller).await;
-    intake.finish(&request, began, caller, &ended)
-}
-
-async fn answer(request: &HttpRequest, body: Payload, intake: &Intake, caller: IpAddr) -> Ended {
-    let found = find(request, intake);
+pub(crate) async fn answer(
+    request: &HttpRequest,
+    body: Payload,
+    intake: &Intake,
+    caller: IpAddr,
+    address: &Address<'_>,
+) -> Ended {
+    let found = find(address, intake);
     let route = found.as_ref().map_or_else(|| UNKNOWN.to_owned(), |(_, route)| route.clone());
     if let Err(answer) = within_limits(request, &intake.http) {
         return (route, intake.refuse(caller, answer));
@@ -153,7 +152,7 @@ async fn answer(request: &HttpRequest, body: Payload, intake: &Intake, caller: I
     let Some((bridge, _)) = found.filter(|_| intake.takes_plain) else {
         return (route, intake.refuse(caller, Answer::NotFound));
     };
-    if let Err(refusal) = authenticate(request, intake, caller) {
+    if let Err(refusal) = authenticate(address.rest, intake, caller) {
         return (route, intake.refuse(caller, refusal));
     }
     if !intake.admit(caller) {
@@ -174,17 +173,16 @@ async fn answer(request: &HttpRequest, body: Payload, intake: &Intake, caller: I
 }
 
 /// The bridge that has the route, and the route's name.
-fn find(request: &HttpRequest, intake: &Intake) -> Option<(Arc<dyn Bridge>, String)> {
-    let path = request.match_info();
-    let (system, route) = (path.get("system")?, path.get("route")?);
+fn find(address: &Address<'_>, intake: &Intake) -> Option<(Arc<dyn Bridge>, String)> {
+    let Address { system, route, .. } = *address;
     let bridge = intake.engine.register().by_webhook_system(system)?;
     let known = bridge.spec().webhooks.as_ref()?.routes.contains(&route) || route == TEST;
     known.then(|| (bridge.clone(), route_name(system, route)))
 }
 
 /// A token that is presented has to be right, also from an address that could do without.
-fn authenticate(request: &HttpRequest, intake: &Intake, caller: IpAddr) -> Result<(), Answer> {
-    let presented = request.match_info().get("rest").unwrap_or_default().trim_end_matches('/');
+fn authenticate(presented: &str, intake: &Intake, caller: IpAddr) -> Result<(), Answer> {
+    let presented = presented.trim_end_matches('/');
     let allowed = is_in(&intake.allow_from, caller);
     match presented {
         "" if allowed => Ok(()),

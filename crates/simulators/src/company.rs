@@ -188,7 +188,7 @@ pub fn identity(contact: &Contact) -> (Kind, Value) {
     if let Some(address) = &contact.address {
         fields["addressContacts"] = json!([{ "default": true, "address": address, "zipCode": contact.postal_code }]);
     }
-    if contact.toward_type {
+    if contact.toward_type == Some(true) {
         return (Kind::Organization, fields);
     }
     let (first, last) = contact.name.split_once(' ').unwrap_or(("", &contact.name));
@@ -380,7 +380,7 @@ mod tests {
         let contacts = Company::generate(1, 2_000).contacts;
         let count = |wanted: fn(&Contact) -> bool| contacts.iter().filter(|contact| wanted(contact)).count();
         assert_eq!(count(|contact| contact.is_admin_user), 1);
-        assert!(count(|contact| contact.toward_type) > 500);
+        assert!(count(|contact| contact.toward_type == Some(true)) > 500);
         assert!(count(|contact| contact.mobile_no.is_none() && contact.tel_no.is_none()) > 20);
         assert!(count(|contact| !contact.is_active) > 10);
         assert!(count(|contact| contact.name.contains('ي') || contact.name.contains('ك')) > 100);

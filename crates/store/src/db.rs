@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-/// No statement on Postgres runs longer, a wait for a row lock included. Migrations and upkeep are exempt.
+/// No statement on Postgres runs longer, a wait for a row lock included. Migrations, and making a
+/// month's partition of the sync log, are exempt.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(30);
 /// How long a SQLite writer waits for another process.
 const SQLITE_BUSY: Duration = Duration::from_secs(5);

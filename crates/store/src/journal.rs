@@ -3,9 +3,9 @@
 use crate::db::retried;
 use crate::dialect::Found;
 use crate::lease::{HOLDER, held};
+use crate::notice;
 use crate::pair::{self, taken};
-use crate::rows::key;
-use crate::{IntentOutcome, Intents, Lease, OpenIntentRow, Result, Store, StoreError};
+use crate::{IntentOutcome, Intents, Lease, Result, Store, StoreError};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use tandem_core::bridge::DoneStep;
@@ -54,6 +54,7 @@ impl Store {
     /// Closes an intent while more is to come; the last one of a plan is closed by its settlement.
     ///
     /// An effect that happened is bound to the record at once: its destination id, its refs, the time of the write, and its pairs.
+    /// Records that waited for one of the pairs are set going, and published by the next sweep.
     /// `DestTaken` if another record of the same bridge and kind has that destination id; nothing is changed then.
     pub async fn close_intent(
         &self,
@@ -107,7 +108,10 @@ impl Store {
         let row = tx.one(params.sql(&bind)).await?.ok_or(StoreError::LostLease)?;
         let close = "UPDATE effect_journal SET status = 'DONE', effect = :effect, closed_at = :now WHERE id = :intent AND row_id = :row_id AND status = 'OPEN'";
         held(tx.execute(params.sql(close)).await?)?;
-        pair::save(&tx, &effect.pairs, row.word("trigger_type")?, &row.text("actor")?.into(), now).await?;
+        let released =
+            pair::save(&tx, &effect.pairs, row.word("trigger_type")?, &row.text("actor")?.into(), now).await?;
+        // Whoever works on has steps to do before it could publish anything, and may not live to do so: the next sweep does.
+        notice::unpublish(&tx, &released.into_iter().map(|nudge| nudge.key).collect::<Vec<_>>()).await?;
         tx.commit().await
     }
 
@@ -127,24 +131,6 @@ impl Store {
             }
         }
         Ok(intents)
-    }
-
-    /// All open intents, oldest first.
-    pub async fn open_intents(&self) -> Result<Vec<OpenIntentRow>> {
-        let sql = "SELECT j.id AS intent, j.step, j.opened_at, j.answer_lost, e.bridge, e.kind, e.source_id, e.state
-                   FROM effect_journal j JOIN entity_mapping e ON e.id = j.row_id WHERE j.live AND j.status = 'OPEN' ORDER BY j.seq";
-        let found = self.read(self.params().sql(sql)).await?;
-        found
-            .iter()
-            .map(|row| {
-                Ok(OpenIntentRow {
-                    intent: row.uuid("intent")?,
-                    key: key(row)?,
-                    state: row.word("state")?,
-                    opened: open_intent(row)?,
-                })
-            })
-            .collect()
     }
 }
 

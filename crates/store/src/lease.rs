@@ -37,10 +37,12 @@ impl Store {
         held(retried!(self.execute(statement.clone()))?)
     }
 
-    /// Gives a record back unfinished: no attempt is counted, the state stays.
+    /// Gives a record back unfinished: no attempt is counted, the state stays. Why a record is ignored stays too.
     pub async fn release(&self, lease: &Lease, due_at: DateTime<Utc>, reason: Option<&str>) -> Result<()> {
         let params = lease.bind(self.params()).time("due_at", due_at).maybe_text("reason", reason);
-        let sql = format!("{GIVE_BACK}, reason = coalesce(:reason, reason) WHERE {HOLDER}");
+        let sql = format!(
+            "{GIVE_BACK}, reason = CASE WHEN state = 'IGNORED' THEN reason ELSE coalesce(:reason, reason) END WHERE {HOLDER}"
+        );
         let statement = params.sql(&sql);
         held(retried!(self.execute(statement.clone()))?)
     }

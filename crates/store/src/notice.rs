@@ -9,6 +9,7 @@ use crate::rows::{FREE, nudge};
 use crate::{Result, Sighted, Store};
 use chrono::{DateTime, Utc};
 use sea_orm::Statement;
+use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 use tandem_core::ledger::Sighting;
@@ -27,6 +28,26 @@ const COLUMNS: &[(&str, Column)] = &[
 
 const SIGHTING_COLUMNS: &[(&str, Column)] =
     &[("kind", Column::Text), ("source_id", Column::Text), ("hint", Column::Text), ("checksum", Column::Text)];
+
+/// A row of a scan, with the names of [`SIGHTING_COLUMNS`].
+#[derive(Serialize)]
+struct Seen<'s> {
+    kind: &'s str,
+    source_id: &'s str,
+    hint: Option<&'s str>,
+    checksum: Option<&'s str>,
+}
+
+impl<'s> Seen<'s> {
+    fn of(sighting: &'s Sighting) -> Self {
+        Self {
+            kind: sighting.kind.as_str(),
+            source_id: sighting.source_id.as_str(),
+            hint: sighting.hint.as_deref(),
+            checksum: sighting.checksum.as_ref().map(|checksum| checksum.as_str()),
+        }
+    }
+}
 
 impl Store {
     /// Counts notices. The same record several times is one row that was noticed as often.
@@ -58,13 +79,10 @@ impl Store {
         if unique.is_empty() {
             return Ok(Sighted::default());
         }
-        let batch = unique.values().map(|s| {
-            let checksum = s.checksum.as_ref().map(|c| c.as_str());
-            json!({"kind": s.kind.as_str(), "source_id": s.source_id.as_str(), "hint": s.hint, "checksum": checksum})
-        });
+        let seen: Vec<Seen<'_>> = unique.into_values().map(Seen::of).collect();
         let params = self
             .params()
-            .json("batch", batch.collect())
+            .rows("batch", &seen)
             .text("bridge", bridge.as_str())
             .text("lane", lane.as_str())
             .text("trigger", trigger.as_str())
@@ -90,14 +108,23 @@ impl Store {
         if keys.is_empty() {
             return Ok(());
         }
-        let sql = format!(
-            "UPDATE entity_mapping SET published_at = NULL FROM {}
-             WHERE entity_mapping.bridge = b.bridge AND entity_mapping.kind = b.kind AND entity_mapping.source_id = b.source_id AND published_at IS NOT NULL",
-            self.dialect.batch(":batch", KEY_COLUMNS)
-        );
-        let statement = self.params().json("batch", keys.iter().map(key_json).collect()).sql(&sql);
+        let statement = unmark(self.dialect, keys);
         retried!(self.execute(statement.clone())).map(drop)
     }
+}
+
+/// Takes the mark "published" from records, within a transaction that does more.
+pub(crate) async fn unpublish(tx: &Tx, keys: &[RecordKey]) -> Result<()> {
+    if keys.is_empty() { Ok(()) } else { tx.execute(unmark(tx.dialect, keys)).await.map(drop) }
+}
+
+fn unmark(dialect: Dialect, keys: &[RecordKey]) -> Statement {
+    let sql = format!(
+        "UPDATE entity_mapping SET published_at = NULL FROM {}
+         WHERE entity_mapping.bridge = b.bridge AND entity_mapping.kind = b.kind AND entity_mapping.source_id = b.source_id AND published_at IS NOT NULL",
+        dialect.batch(":batch", KEY_COLUMNS)
+    );
+    dialect.params().json("batch", keys.iter().map(key_json).collect()).sql(&sql)
 }
 
 pub(crate) fn key_json(key: &RecordKey) -> serde_json::Value {
@@ -114,7 +141,7 @@ pub(crate) async fn count(tx: &Tx, notices: &[Notice], now: DateTime<Utc>) -> Re
 }
 
 fn statement(dialect: Dialect, notices: &[Notice], now: DateTime<Utc>) -> Statement {
-    dialect.params().json("batch", batch(notices)).time("now", now).sql(&upsert(dialect))
+    dialect.params().rows("batch", &batch(notices)).time("now", now).sql(&upsert(dialect))
 }
 
 /// The statement that counts the notices in `:batch`, made by [`batch`].
@@ -180,37 +207,58 @@ fn on_conflict() -> String {
     )
 }
 
-/// One JSON object per record, sorted by its name so that transactions lock rows in the same order.
-pub(crate) fn batch(notices: &[Notice]) -> serde_json::Value {
-    let mut merged: BTreeMap<&RecordKey, (Notice, i64)> = BTreeMap::new();
-    for notice in notices {
-        merged
-            .entry(&notice.key)
-            .and_modify(|(kept, times)| {
-                *times += 1;
-                merge(kept, notice);
-            })
-            .or_insert_with(|| (notice.clone(), 1));
-    }
-    merged
-        .into_values()
-        .map(|(n, times)| {
-            json!({
-                "bridge": n.key.bridge.as_str(), "kind": n.key.kind.as_str(), "source_id": n.key.source_id.as_str(), "hint": n.hint,
-                "lane": n.lane.as_str(), "trigger_type": n.trigger.as_str(), "actor": n.actor.as_str(), "times": times,
-            })
-        })
-        .collect()
+/// A record of a batch, with the names of [`COLUMNS`].
+#[derive(Serialize)]
+pub(crate) struct Counted<'n> {
+    bridge: &'n str,
+    kind: &'n str,
+    source_id: &'n str,
+    hint: Option<&'n str>,
+    lane: &'static str,
+    trigger_type: &'static str,
+    actor: &'n str,
+    times: i64,
 }
 
-fn merge(kept: &mut Notice, later: &Notice) {
-    kept.lane = kept.lane.min(later.lane);
-    if later.hint.is_some() {
-        kept.hint.clone_from(&later.hint);
+/// Each record once, sorted by its name so that transactions lock rows in the same order.
+pub(crate) fn batch<'n>(notices: impl IntoIterator<Item = &'n Notice>) -> Vec<Counted<'n>> {
+    let mut merged: BTreeMap<&RecordKey, (Merged<'n>, i64)> = BTreeMap::new();
+    for notice in notices {
+        let (kept, times) = merged.entry(&notice.key).or_insert_with(|| (Merged::of(notice), 0));
+        kept.merge(notice);
+        *times += 1;
     }
-    if later.trigger.is_deliberate() || !kept.trigger.is_deliberate() {
-        kept.trigger = later.trigger;
-        kept.actor.clone_from(&later.actor);
+    let counted = |(key, (notice, times)): (&'n RecordKey, (Merged<'n>, i64))| Counted {
+        bridge: key.bridge.as_str(),
+        kind: key.kind.as_str(),
+        source_id: key.source_id.as_str(),
+        hint: notice.hint,
+        lane: notice.lane.as_str(),
+        trigger_type: notice.trigger.as_str(),
+        actor: notice.actor.as_str(),
+        times,
+    };
+    merged.into_iter().map(counted).collect()
+}
+
+struct Merged<'n> {
+    hint: Option<&'n str>,
+    lane: Lane,
+    trigger: Trigger,
+    actor: &'n Actor,
+}
+
+impl<'n> Merged<'n> {
+    fn of(notice: &'n Notice) -> Self {
+        Self { hint: notice.hint.as_deref(), lane: notice.lane, trigger: notice.trigger, actor: &notice.actor }
+    }
+
+    fn merge(&mut self, later: &'n Notice) {
+        self.lane = self.lane.min(later.lane);
+        self.hint = later.hint.as_deref().or(self.hint);
+        if later.trigger.is_deliberate() || !self.trigger.is_deliberate() {
+            (self.trigger, self.actor) = (later.trigger, &later.actor);
+        }
     }
 }
 

@@ -49,6 +49,8 @@ pub(crate) async fn save(
                 state = CASE WHEN e.noticed > e.settled OR e.state = 'IGNORED' THEN e.state ELSE excluded.state END,
                 reason = CASE WHEN e.noticed > e.settled OR e.state = 'IGNORED' THEN e.reason ELSE excluded.reason END,
                 due_at = CASE WHEN e.noticed > e.settled THEN e.due_at ELSE excluded.due_at END,
+                attempts = CASE WHEN e.noticed > e.settled THEN e.attempts ELSE 0 END,
+                takes = CASE WHEN e.noticed > e.settled THEN e.takes ELSE 0 END,
                 waits_for = NULL,
                 settled_at = excluded.settled_at
              RETURNING awaited, {COLUMNS}"

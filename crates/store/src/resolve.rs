@@ -202,8 +202,7 @@ impl Case<'_> {
                           waits_for = NULL, published_at = NULL WHERE id = :row_id";
         self.tx.execute(params.sql(sql)).await?;
         self.log(state, reason).await?;
-        // Who waited for a duplicate goes on too: it finds the winner.
-        if !(self.awaited && (state.is_in_step() || state == State::Duplicate)) {
+        if !(self.awaited && state.ends_waits()) {
             return Ok(Vec::new());
         }
         waiting::nobody_waits_for(self.tx, self.row.id).await?;

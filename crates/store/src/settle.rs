@@ -113,8 +113,7 @@ fn params(params: Params, lease: &Lease, s: &Settlement, landing: &Landing, now:
     let closes = s.closes.as_ref();
     let effect = closes.map(|(_, effect)| effect);
     let dest_id = s.dest_id.as_ref().or_else(|| effect.and_then(|e| e.dest_id.as_ref()));
-    let mut refs = effect.map(|e| e.refs.clone()).unwrap_or_default();
-    refs.extend(s.refs.clone());
+    let refs = effect.map(|e| pair::named(&e.refs)).unwrap_or_else(|| json!({}));
     let params = lease
         .bind(params)
         .time("now", now)
@@ -126,11 +125,11 @@ fn params(params: Params, lease: &Lease, s: &Settlement, landing: &Landing, now:
         .maybe_text("waits_for", landing.waits_for.as_deref())
         .int("attempts", s.attempts)
         .maybe_text("dest_id", dest_id.map(DestId::as_str))
-        .json("refs", pair::named(&refs))
+        .json("refs", refs)
         .maybe_text("seen_checksum", s.seen_checksum.as_ref().map(Checksum::as_str))
         .maybe_text("source_version", s.source_version.as_deref())
         .maybe_text("hint", s.hint.as_deref())
-        .flag("wrote", s.wrote || closes.is_some())
+        .flag("wrote", closes.is_some())
         .flag("rests", rests(s))
         .flag("in_step", in_step.is_some())
         .maybe_text("source_checksum", in_step.map(|i| i.source_checksum.as_str()))
@@ -170,17 +169,17 @@ fn update(merged: &str, unless: &str) -> String {
     )
 }
 
-/// Its work is over and came to a good end, be it that its source is gone: nothing in its journal counts for later, and
-/// whoever waits for it has nothing more to wait for.
+/// Its work is over and came to a good end, be it that its source is gone or that another record stands for it: nothing in
+/// its journal counts for later, and whoever waits for it has nothing more to wait for.
 fn rests(s: &Settlement) -> bool {
-    s.state.is_in_step() && s.stays_open_until.is_none()
+    s.state.ends_waits() && s.stays_open_until.is_none()
 }
 
 fn touches_journal(s: &Settlement) -> bool {
     rests(s) || s.closes.is_some()
 }
 
-/// Closes the intent that the settlement names; in step, nothing in the journal counts for later any more.
+/// Closes the intent that the settlement names; at rest, nothing in the journal counts for later any more.
 fn journal(row: &str) -> String {
     format!(
         "UPDATE effect_journal SET

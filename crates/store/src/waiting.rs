@@ -83,7 +83,7 @@ pub(crate) async fn enter(tx: &Tx, word: &str, s: &Settlement, now: DateTime<Utc
 }
 
 /// Marks a record as awaited, making it if the ledger does not know it, and notices it unless it moves by itself (open, waiting),
-/// has nothing to do (in step), or is in a person's hands (review, ignored).
+/// has nothing to do (in step, a duplicate), or is in a person's hands (review, ignored).
 pub(crate) async fn notice_dependency(tx: &Tx, notice: &Notice, now: DateTime<Utc>) -> Result<Wait> {
     let word = waits_for_record(&notice.key);
     let mark = with_key(tx.params(), &notice.key).sql(&format!(
@@ -97,7 +97,7 @@ pub(crate) async fn notice_dependency(tx: &Tx, notice: &Notice, now: DateTime<Ut
     let (is_there, wants_notice) = match known {
         None => (false, true),
         Some((_, true)) => (false, false),
-        Some((state, false)) if state.is_in_step() => (true, false),
+        Some((state, false)) if state.ends_waits() => (true, false),
         Some((State::Waiting | State::NeedsMapping | State::NeedsReview | State::Ignored, false)) => (false, false),
         Some(_) => (false, true),
     };

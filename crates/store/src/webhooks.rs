@@ -5,9 +5,9 @@ use crate::dialect::Column;
 use crate::notice::{batch, live_nudges, upsert, upsert_those_in};
 use crate::{InboxEntry, Result, Store, WebhookEvent, WebhookRoute};
 use chrono::{DateTime, Utc};
-use serde_json::json;
+use serde::Serialize;
 use std::collections::HashSet;
-use tandem_core::{Notice, Nudge, RecordKey};
+use tandem_core::{Nudge, RecordKey};
 use uuid::Uuid;
 
 const INBOX: &[(&str, Column)] = &[
@@ -40,8 +40,8 @@ impl Store {
     async fn accept_once(&self, entries: &[InboxEntry], now: DateTime<Utc>) -> Result<Vec<Nudge>> {
         let params = self
             .params()
-            .json("inbox", inbox_json(entries))
-            .json("batch", notices_json(entries, |_| true))
+            .rows("inbox", &entries.iter().map(Call::of).collect::<Vec<_>>())
+            .rows("batch", &batch(entries.iter().filter_map(|entry| entry.notice.as_ref())))
             .time("now", now);
         let inbox = format!(
             "INSERT INTO webhook_event (id, received_at, route, remote, event, kind_word, label, bridge, kind, source_id, note)
@@ -58,8 +58,10 @@ impl Store {
             let tx = self.begin().await?;
             let mut fresh: HashSet<Uuid> =
                 tx.all(params.sql(&inbox)).await?.iter().map(|row| row.uuid("id")).collect::<Result<_>>()?;
-            let first = notices_json(entries, |entry| fresh.remove(&entry.id));
-            let found = tx.all(tx.params().json("batch", first).time("now", now).sql(&upsert(self.dialect))).await?;
+            let first =
+                entries.iter().filter(|entry| fresh.remove(&entry.id)).filter_map(|entry| entry.notice.as_ref());
+            let params = tx.params().rows("batch", &batch(first)).time("now", now);
+            let found = tx.all(params.sql(&upsert(self.dialect))).await?;
             tx.commit().await?;
             found
         };
@@ -136,25 +138,39 @@ impl Store {
     }
 }
 
-/// The notices of those entries that are meant.
-fn notices_json(entries: &[InboxEntry], mut meant: impl FnMut(&InboxEntry) -> bool) -> serde_json::Value {
-    let notices: Vec<Notice> =
-        entries.iter().filter(|entry| meant(entry)).filter_map(|entry| entry.notice.clone()).collect();
-    batch(&notices)
+/// A call, with the names of [`INBOX`].
+#[derive(Serialize)]
+struct Call<'e> {
+    id: Uuid,
+    route: &'e str,
+    remote: &'e str,
+    event: Option<&'e str>,
+    kind_word: Option<&'e str>,
+    label: Option<&'e str>,
+    bridge: Option<&'e str>,
+    kind: Option<&'e str>,
+    source_id: Option<&'e str>,
+    note: Option<&'e str>,
 }
 
-fn inbox_json(entries: &[InboxEntry]) -> serde_json::Value {
-    let cut = |text: &Option<String>| text.as_ref().map(|t| t.chars().take(WORD_LIMIT).collect::<String>());
-    entries
-        .iter()
-        .map(|entry| {
-            let key = entry.notice.as_ref().map(|notice| &notice.key);
-            json!({
-                "id": entry.id.to_string(), "route": entry.route, "remote": entry.remote,
-                "event": cut(&entry.event), "kind_word": cut(&entry.kind_word), "label": cut(&entry.label),
-                "bridge": key.map(|k| k.bridge.as_str()), "kind": key.map(|k| k.kind.as_str()), "source_id": key.map(|k| k.source_id.as_str()),
-                "note": entry.note,
-            })
-        })
-        .collect()
+impl<'e> Call<'e> {
+    fn of(entry: &'e InboxEntry) -> Self {
+        let key = entry.notice.as_ref().map(|notice| &notice.key);
+        Self {
+            id: entry.id,
+            route: &entry.route,
+            remote: &entry.remote,
+            event: entry.event.as_deref().map(word),
+            kind_word: entry.kind_word.as_deref().map(word),
+            label: entry.label.as_deref().map(word),
+            bridge: key.map(|key| key.bridge.as_str()),
+            kind: key.map(|key| key.kind.as_str()),
+            source_id: key.map(|key| key.source_id.as_str()),
+            note: entry.note.as_deref(),
+        }
+    }
+}
+
+fn word(text: &str) -> &str {
+    text.char_indices().nth(WORD_LIMIT).map_or(text, |(end, _)| &text[..end])
 }

@@ -43,14 +43,7 @@ async fn some_history(store: &Store) {
     let now = Utc::now();
     for (id, dest) in [("c1", "101"), ("c2", "102")] {
         notice(store, &key("customer", id), Trigger::Webhook).await;
-        let lease = take(store, &key("customer", id)).await;
-        let s = Settlement {
-            dest_id: Some(dest.into()),
-            in_step: in_step(),
-            wrote: true,
-            ..settlement(State::Synced, Trigger::Webhook, now)
-        };
-        store.settle(&lease, &s, now).await.unwrap();
+        one_step_plan(store, &key("customer", id), dest).await;
     }
     for (id, days) in [("i1", 0), ("i2", 0), ("i3", 10)] {
         notice(store, &key("pre_invoice", id), Trigger::Poll).await;
@@ -119,6 +112,30 @@ async fn the_operators_queries_run_unchanged_and_tell_the_truth() {
     );
     assert!(mappings[0].get::<Option<DateTime<Utc>>, _>("financeUpdatedAt").is_some());
     sqlx::query(r#"SELECT route, "lastReceivedAt" FROM "WebhookSubscription""#).fetch_all(&mut db).await.unwrap();
+}
+
+/// One look at a record, settled in step as its `attempt`.
+async fn looked_at(store: &Store, key: &RecordKey, trigger: Trigger, attempt: u32) {
+    notice(store, key, trigger).await;
+    let lease = take(store, key).await;
+    let mut s = settlement(State::Unchanged, trigger, Utc::now());
+    s.log.attempt = attempt;
+    store.settle(&lease, &s, Utc::now()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_log_tells_the_direction_by_the_kind_of_record_and_counts_only_what_was_tried_again() {
+    let url = shared_database().await.unwrap();
+    let store = migrated(&url).await;
+    looked_at(&store, &key("contact", "7"), Trigger::Replay, 1).await;
+    looked_at(&store, &key("customer", "c1"), Trigger::Import, 3).await;
+    store.ignore(&key("customer", "c1"), &"reza".into(), "", Utc::now()).await.unwrap();
+    let mut db = PgConnection::connect(&url).await.unwrap();
+    let query = r#"SELECT "sourceEntityId", direction, "retryCount" FROM "SyncLog" ORDER BY id"#;
+    let rows = sqlx::query(query).fetch_all(&mut db).await.unwrap();
+    let told: Vec<(String, String, i64)> = rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
+    let expected = [("7", "FINANCE_TO_CRM", 0), ("c1", "CRM_TO_FINANCE", 2), ("c1", "CRM_TO_FINANCE", 0)];
+    assert_eq!(told, expected.map(|(id, direction, retries)| (id.to_owned(), direction.to_owned(), retries)));
 }
 
 fn step() -> Step {

@@ -26,8 +26,10 @@ impl BridgeLane {
     pub async fn run(self, stop: CancellationToken) {
         let lane = Arc::new(self);
         let in_hand = TaskTracker::new();
+        // Of all rounds together: what an earlier one took is still worked on when its consumer is lost.
+        let room = Arc::new(Semaphore::new(usize::from(lane.options.prefetch)));
         while !stop.is_cancelled() {
-            let round = lane.clone().round(&in_hand, &stop).await;
+            let round = lane.clone().round(&room, &in_hand, &stop).await;
             if let Err(error) = round {
                 tracing::warn!(bridge = %lane.bridge, %error, "consuming stopped; starting again");
                 stop.run_until_cancelled(tokio::time::sleep(lane.settings.reconsume_after)).await;
@@ -41,14 +43,18 @@ impl BridgeLane {
     }
 
     /// Consumes until the circuit opens, the consumer breaks or the stop comes.
-    async fn round(self: Arc<Self>, in_hand: &TaskTracker, stop: &CancellationToken) -> Result<(), LaneError> {
+    async fn round(
+        self: Arc<Self>,
+        room: &Arc<Semaphore>,
+        in_hand: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Result<(), LaneError> {
         if !self.may_work(stop).await {
             return Ok(());
         }
         let mut consumer = self.lanes.consume(&self.bridge, &self.options).await?;
-        let room = Arc::new(Semaphore::new(usize::from(self.options.prefetch)));
         while !stop.is_cancelled() && !self.engine.circuits().is_open(&self.bridge) {
-            let Ok(permit) = room.clone().acquire_owned().await else { return Ok(()) };
+            let Some(Ok(permit)) = stop.run_until_cancelled(room.clone().acquire_owned()).await else { return Ok(()) };
             let Some(delivery) = self.next(consumer.as_mut(), stop).await? else { continue };
             let lane = self.clone();
             in_hand.spawn(async move {
@@ -93,7 +99,7 @@ impl BridgeLane {
     }
 
     fn measure(&self, key: &RecordKey, outcome: &Outcome, started: Instant) {
-        let (Outcome::Settled { state, .. } | Outcome::Postponed { state, .. }) = outcome else { return };
+        let Outcome::Settled { state, .. } = outcome else { return };
         let (bridge, kind) = (Label::Bridge(key.bridge.as_str()), Label::Kind(key.kind.as_str()));
         metric::count(Metric::Settled, &[bridge, kind, Label::State(state.as_str())], 1);
         metric::observe(Metric::WorkSeconds, &[Label::Bridge(key.bridge.as_str())], started.elapsed());

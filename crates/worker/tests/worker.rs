@@ -2,10 +2,13 @@
 
 mod support;
 
+use std::time::Duration;
 use support::{DEADLINE, End, Running, key};
 use tandem_core::lane::Origin;
 use tandem_core::{Fault, State};
+use tandem_telemetry::metric;
 use tandem_testbed::signal::eventually;
+use tandem_worker::Settings;
 
 fn acked(id: &str) -> End {
     End::Acked(id.into())
@@ -16,7 +19,7 @@ async fn a_nudge_is_acknowledged_after_its_record_is_settled() {
     let run = Running::start().await;
     run.notice("1").await;
     run.ended(acked("1")).await;
-    assert_eq!(run.row("1").await.state, State::Synced);
+    assert_eq!(run.lane.acked_in.lock().unwrap().get("1"), Some(&State::Synced), "as it was when the ack went out");
     assert!(run.store.leftovers(chrono::Utc::now()).await.unwrap().is_empty());
 }
 
@@ -26,6 +29,7 @@ async fn a_nudge_without_open_work_does_nothing_and_is_acknowledged() {
     run.notice("1").await;
     run.ended(acked("1")).await;
     run.lane.nudge("1", Origin::Redelivered);
+    run.ended_times(acked("1"), 2).await;
     run.lane.nudge("unknown", Origin::Fresh);
     run.ended(acked("unknown")).await;
     assert_eq!(*run.bridge.written.lock().unwrap(), ["1"]);
@@ -43,6 +47,7 @@ async fn a_panic_is_the_failure_of_its_record_and_the_neighbours_finish() {
     }
     let bad = run.row("bad").await;
     assert_eq!((bad.state, bad.attempts, bad.lease_owner.clone()), (State::Retrying, 1, None));
+    assert_eq!(run.lane.acked_in.lock().unwrap().get("bad"), Some(&State::Retrying));
     assert_eq!(run.row("2").await.state, State::Synced);
 }
 
@@ -94,4 +99,60 @@ async fn a_stop_finishes_what_is_in_hand_and_takes_nothing_new() {
         (run.store.row(&key("1")).await.unwrap().unwrap(), run.store.row(&key("2")).await.unwrap().unwrap());
     assert_eq!((one.state, one.lease_owner), (State::Synced, None));
     assert!(two.is_open() && two.lease_owner.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_is_heard_while_every_place_is_taken_by_a_write_that_hangs() {
+    let run = Running::start_with(Settings { grace: Duration::from_millis(50), ..Settings::default() }).await;
+    run.bridge.gate.forget_permits(1_000);
+    for id in ["1", "2", "3", "4"] {
+        run.notice(id).await;
+    }
+    run.inside(4).await;
+    run.stop.cancel();
+    // Nothing is let through: the stop alone ends it.
+    tandem_testbed::signal::within(DEADLINE, run.worker).await.unwrap();
+    assert!(run.bridge.written.lock().unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_link_to_the_lane_does_not_double_what_is_worked_on_at_once() {
+    let settings = Settings { reconsume_after: Duration::from_millis(10), ..Settings::default() };
+    let run = Running::start_with(settings).await;
+    run.bridge.gate.forget_permits(1_000);
+    let ids: Vec<String> = (1..=8).map(|n| n.to_string()).collect();
+    for id in &ids[..3] {
+        run.notice(id).await;
+    }
+    run.inside(3).await;
+    run.lane.break_the_link();
+    for id in &ids[3..] {
+        run.notice(id).await;
+    }
+    run.inside(4).await;
+    let too_many = || async { (run.bridge.inside.lock().unwrap().1 > 4).then_some(()) };
+    assert_eq!(tandem_testbed::signal::poll(Duration::from_millis(300), too_many).await, None, "four at once");
+    run.bridge.gate.add_permits(1_000);
+    for id in &ids {
+        run.ended(acked(id)).await;
+    }
+    assert_eq!(run.bridge.inside.lock().unwrap().1, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_settled_records_are_counted_as_settled() {
+    metric::install();
+    let run = Running::start().await;
+    run.bridge.refuses.lock().unwrap().insert("later".into(), Fault::transient("hand.later", "not now"));
+    run.notice("later").await;
+    run.notice("now").await;
+    run.ended(acked("later")).await;
+    run.ended(acked("now")).await;
+    let counted: Vec<String> = metric::render()
+        .lines()
+        .filter(|line| line.starts_with("tandem_settled_records_total{"))
+        .map(str::to_owned)
+        .collect();
+    assert!(counted.iter().any(|line| line.contains("SYNCED")), "{counted:?}");
+    assert!(!counted.iter().any(|line| line.contains("RETRYING")), "{counted:?}");
 }

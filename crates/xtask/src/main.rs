@@ -6,6 +6,7 @@
 mod bench;
 mod ci;
 mod install;
+mod programs;
 mod servers;
 mod shell;
 mod suites;

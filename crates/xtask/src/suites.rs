@@ -1,9 +1,12 @@
 //! Which suites ran, read from what the test runners print.
 //!
 //! A suite is one test program: the unit tests of a crate, one file under `tests/`, or the doc tests of a crate. The
-//! list at the end of a run is made from what was seen to run, not from what should have run; the two are compared.
+//! list at the end of a run is made from what was seen to run, not from what should have run ([`crate::programs`]); the
+//! two are compared.
 
 use std::collections::BTreeMap;
+
+use crate::programs::Program;
 
 /// Test counts of one suite.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -22,9 +25,17 @@ pub struct Report {
     pub skipped: u64,
     /// The suite that the following lines of `cargo test` are about.
     current: Option<String>,
+    /// What `cargo test` calls by its file, by that file's name.
+    names: BTreeMap<String, String>,
 }
 
 impl Report {
+    /// Knows the programs that are going to run, so that both runners call them the same.
+    pub fn of(programs: &[Program]) -> Self {
+        let names = programs.iter().map(|program| (program.file().to_owned(), program.name.clone()));
+        Self { names: names.collect(), ..Self::default() }
+    }
+
     /// Takes in one line of `cargo nextest run`.
     pub fn read_nextest(&mut self, line: &str) {
         let Some((status, rest)) = line.trim_start().split_once(" [") else { return };
@@ -50,7 +61,7 @@ impl Report {
     pub fn read_cargo_test(&mut self, line: &str) {
         let line = line.trim();
         if let Some(rest) = line.strip_prefix("Running ") {
-            self.current = program_name(rest);
+            self.current = self.program_name(rest);
         } else if let Some(name) = line.strip_prefix("Doc-tests ") {
             self.current = Some(format!("{name} (doc tests)"));
         } else if let Some(counts) = line.strip_prefix("test result: ") {
@@ -79,25 +90,22 @@ impl Report {
         suites
     }
 
-    /// The test files of `expected` (package, file name without `.rs`) of which no test ran.
-    pub fn absent(&self, expected: &[(String, String)]) -> Vec<String> {
+    /// Which of the programs (with the number of tests that each holds) ran less than all they hold, one line each.
+    pub fn absent(&self, expected: &[(String, u64)]) -> Vec<String> {
         let ran = self.suites();
-        let seen = |(package, file): &&(String, String)| {
-            ran.contains_key(&format!("{package}::{file}"))
-                || ran.contains_key(&format!("tests/{}", file.replace('-', "_")))
-        };
-        expected.iter().filter(|suite| !seen(suite)).map(|(package, file)| format!("{package}::{file}")).collect()
+        let of = |name: &str| ran.get(name).map_or(0, |tally| tally.passed + tally.failed);
+        let short = expected.iter().filter(|(name, tests)| of(name) < *tests);
+        short.map(|(name, tests)| format!("{name} ({} of {tests} tests ran)", of(name))).collect()
     }
-}
 
-/// `unittests src/lib.rs (target/debug/deps/tandem_core-0123456789abcdef)` is `tandem_core`;
-/// `tests/leases.rs (target/debug/deps/leases-0123456789abcdef)` is `tests/leases`.
-fn program_name(text: &str) -> Option<String> {
-    let path = text.rsplit_once('(')?.1.trim_end_matches(')');
-    let file = path.rsplit('/').next()?;
-    let name = file.rsplit_once('-').map_or(file, |(name, _)| name);
-    let folder = if text.starts_with("tests/") { "tests/" } else { "" };
-    Some(format!("{folder}{name}"))
+    /// `unittests src/lib.rs (target/debug/deps/tandem_core-0123456789abcdef)` is the program of that file, and
+    /// `tandem_core` where the programs are not known.
+    fn program_name(&self, text: &str) -> Option<String> {
+        let path = text.rsplit_once('(')?.1.trim_end_matches(')');
+        let file = path.rsplit('/').next()?;
+        let without_hash = || file.rsplit_once('-').map_or(file, |(name, _)| name).to_owned();
+        Some(self.names.get(file).cloned().unwrap_or_else(without_hash))
+    }
 }
 
 /// The number that stands right before `word`, 0 if there is none.
@@ -162,19 +170,41 @@ mod tests {
         )
         .suites();
         assert_eq!(suites["tandem_core"], Tally { passed: 17, failed: 0 });
-        assert_eq!(suites["tests/leases"], Tally { passed: 1, failed: 2 });
+        assert_eq!(suites["leases"], Tally { passed: 1, failed: 2 });
         assert_eq!(suites["tandem_core (doc tests)"], Tally { passed: 3, failed: 0 });
     }
 
+    fn expected(programs: &[(&str, u64)]) -> Vec<(String, u64)> {
+        programs.iter().map(|(name, tests)| ((*name).to_owned(), *tests)).collect()
+    }
+
     #[test]
-    fn a_test_file_of_which_nothing_ran_is_absent() {
-        let expected =
-            [("tandem-store", "leases"), ("tandem-store", "views")].map(|(p, f)| (p.to_owned(), f.to_owned()));
-        assert_eq!(nextest(NEXTEST).absent(&expected), ["tandem-store::views"]);
-        let line = "Running tests/leases.rs (t/leases-1)\ntest result: ok. 1 passed; 0 failed; 0 ignored;";
-        assert_eq!(cargo_test(line).absent(&expected), ["tandem-store::views"]);
-        // Unit tests of a crate with the name of a test file do not stand for that file.
-        let line = "Running unittests src/lib.rs (t/leases-1)\ntest result: ok. 1 passed; 0 failed; 0 ignored;";
-        assert_eq!(cargo_test(line).absent(&expected).len(), 2);
+    fn a_program_of_which_not_every_test_ran_is_absent_unit_tests_too() {
+        let expected = expected(&[
+            ("tandem-core", 2),
+            ("tandem-store", 4),
+            ("tandem-store::leases", 2),
+            ("tandem-store::views", 1),
+            ("tandem-simulators::bin/simulate", 0),
+        ]);
+        let absent = [
+            "tandem-store (0 of 4 tests ran)",
+            "tandem-store::leases (1 of 2 tests ran)",
+            "tandem-store::views (0 of 1 tests ran)",
+        ];
+        assert_eq!(nextest(NEXTEST).absent(&expected), absent);
+    }
+
+    #[test]
+    fn test_files_of_one_name_do_not_stand_for_each_other() {
+        let program = |name: &str, file: &str| Program::example(name, file);
+        let mut report =
+            Report::of(&[program("tandem-store::canary", "canary-0a"), program("tandem-ingest::canary", "canary-0b")]);
+        for line in ["Running tests/canary.rs (t/canary-0b)", "test result: ok. 1 passed; 0 failed; 0 ignored;"] {
+            report.read_cargo_test(line);
+        }
+        assert_eq!(report.suites()["tandem-ingest::canary"], Tally { passed: 1, failed: 0 });
+        let expected = expected(&[("tandem-ingest::canary", 1), ("tandem-store::canary", 1)]);
+        assert_eq!(report.absent(&expected), ["tandem-store::canary (0 of 1 tests ran)"]);
     }
 }

@@ -6,9 +6,10 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use tandem_testbed::find::Product;
 
+use crate::programs::{self, Program};
 use crate::servers::Servers;
 use crate::shell::{self, cargo, describe, say};
 use crate::suites::Report;
@@ -26,7 +27,9 @@ pub fn run(filters: &[String]) -> Result<()> {
     install::ensure(&Product::ALL)?;
     let servers = Servers::start()?;
 
-    let mut report = Report::default();
+    // Chosen tests are built by the runner alone, and compared with nothing.
+    let programs = if filters.is_empty() { programs::build()? } else { Vec::new() };
+    let mut report = Report::of(&programs);
     let mut failures = Vec::new();
     for (name, command, reader) in runners(filters) {
         say(&format!("{name}: {}", describe(&command)));
@@ -36,7 +39,7 @@ pub fn run(filters: &[String]) -> Result<()> {
         }
     }
     drop(servers);
-    conclude(&report, &failures, filters, started.elapsed())
+    conclude(&report, &programs, &failures, filters, started.elapsed())
 }
 
 type Reader = fn(&mut Report, &str);
@@ -85,7 +88,13 @@ fn watch(mut command: Command, servers: &Servers, mut read: impl FnMut(&str)) ->
 }
 
 /// Prints what ran, and decides.
-fn conclude(report: &Report, failures: &[&str], filters: &[String], elapsed: Duration) -> Result<()> {
+fn conclude(
+    report: &Report,
+    programs: &[Program],
+    failures: &[&str],
+    filters: &[String],
+    elapsed: Duration,
+) -> Result<()> {
     let suites = report.suites();
     println!("\nsuites run:");
     let width = suites.keys().map(String::len).max().unwrap_or(0);
@@ -110,11 +119,32 @@ fn conclude(report: &Report, failures: &[&str], filters: &[String], elapsed: Dur
         );
         return Ok(());
     }
-    let absent = report.absent(&Workspace::load(&shell::root())?.test_files());
-    if !absent.is_empty() {
-        bail!("these suites did not run: {}", absent.join(", "));
-    }
+    let unbuilt = not_built(&Workspace::load(&shell::root())?.test_files(), programs);
+    ensure!(unbuilt.is_empty(), "cargo builds no test program of these files: {}", unbuilt.join(", "));
+    let expected: Vec<(String, u64)> =
+        programs.iter().map(|program| Ok((program.name.clone(), program.count_tests()?))).collect::<Result<_>>()?;
+    let absent = report.absent(&expected);
+    ensure!(absent.is_empty(), "these suites did not run, or not in full: {}", absent.join(", "));
     ensure!(report.skipped == 0, "{} tests were skipped", report.skipped);
     println!("\nPASSED: {passed} tests in {} suites in {time}; no suite was skipped.", suites.len());
     Ok(())
+}
+
+/// The test files (package, name without `.rs`) that are no program of cargo's, for example because a manifest leaves
+/// them out.
+fn not_built(files: &[(String, String)], programs: &[Program]) -> Vec<String> {
+    let names = files.iter().map(|(package, file)| format!("{package}::{file}"));
+    names.filter(|name| programs.iter().all(|program| program.name != *name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_file_that_cargo_does_not_build_is_found() {
+        let file = |name: &str| ("tandem-store".to_owned(), name.to_owned());
+        let programs = [Program::example("tandem-store::leases", "leases-0a")];
+        assert_eq!(not_built(&[file("leases"), file("views")], &programs), ["tandem-store::views"]);
+    }
 }

@@ -94,6 +94,8 @@ impl Payload {
             address: text(&contact.address),
             postal_code: text(&contact.postal_code),
             city_code: text(&contact.city_code),
+            // That `codeostan` is shown as `GeographicCode` is an assumption: the sheet names both (§2.2, §2.4) and joins them
+            // nowhere. Were it wrong, each update would write the one into the other.
             state_code: text(&contact.geographic_code),
             country_code: text(&contact.country_code),
             description: text(&contact.description),
@@ -213,8 +215,12 @@ pub fn agreement(customer: &Customer, contact: &Contact, by_phone: bool) -> Agre
     if contact.is_admin_user {
         return Agreement::Differs("it is a user of Siagh itself");
     }
-    if contact.kind.is_some_and(|kind| (kind == PartyKind::Organization) != customer.is_organization()) {
-        return Agreement::Differs("one is a person and the other an organization");
+    match contact.kind {
+        None => return Agreement::Differs("Siagh does not say whether it is a person or an organization"),
+        Some(kind) if (kind == PartyKind::Organization) != customer.is_organization() => {
+            return Agreement::Differs("one is a person and the other an organization");
+        }
+        Some(_) => {}
     }
     let theirs = contact.national_code.as_deref().map(digits).filter(|code| !code.is_empty());
     let national = match (&customer.national_code, &theirs) {
@@ -243,4 +249,43 @@ pub fn shares_phone(customer: &Customer, contact: &Contact) -> bool {
         .flatten()
         .filter_map(|n| number(n))
         .any(|theirs| ours.contains(&theirs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use payamgostar::{Identity, IdentityKind};
+    use serde_json::json;
+
+    fn contact(row: Value) -> Contact {
+        serde_json::from_value(row).unwrap()
+    }
+
+    fn customer(mut body: Value) -> Customer {
+        body["crmId"] = json!("7b0c1f0e-2f0a-4f0b-9a51-0f6f1f6f0001");
+        Customer::of(&Identity::from_json(IdentityKind::Person, body).unwrap())
+    }
+
+    #[test]
+    fn only_a_contact_of_the_same_and_known_kind_agrees() {
+        let same = customer(json!({"nickName": "علی نمونه", "nationalCode": "0012345678"}));
+        let row = |kind: Value| {
+            contact(json!({"Code": 42, "Name": "علی نمونه", "NationalCode": "0012345678", "TowardType": kind}))
+        };
+        assert_eq!(agreement(&same, &row(json!(false)), true), Agreement::Agrees);
+        assert!(
+            matches!(agreement(&same, &row(json!(true)), true), Agreement::Differs(why) if why.contains("organization"))
+        );
+        assert!(
+            matches!(agreement(&same, &row(Value::Null), true), Agreement::Differs(why) if why.contains("does not say"))
+        );
+    }
+
+    #[test]
+    fn a_phone_proves_nothing_where_a_phone_brought_them_together() {
+        let ours = customer(json!({"nickName": "علی نمونه", "phoneContacts": [{"phoneNumber": "09120000001"}]}));
+        let theirs = contact(json!({"Code": 42, "Name": "زهرا خیالی", "TowardType": false, "MobileNo": "09120000001"}));
+        assert!(matches!(agreement(&ours, &theirs, true), Agreement::Differs(_)));
+        assert_eq!(agreement(&ours, &theirs, false), Agreement::Agrees);
+    }
 }

@@ -7,6 +7,7 @@ mod check;
 mod contact;
 mod customer;
 mod directory;
+mod fiscal_year;
 mod goods;
 mod import;
 mod link;
@@ -27,6 +28,7 @@ pub use webhook::ROUTES;
 
 use async_trait::async_trait;
 use directory::Directory;
+use fiscal_year::OpenYear;
 use numbers::Numbers;
 use payamgostar::PayamgostarClient;
 use siagh::SiaghClient;
@@ -83,6 +85,7 @@ pub struct SiaghBridge {
     siagh: SiaghClient,
     contacts: Directory,
     numbers: Numbers,
+    open_year: OpenYear,
     /// What an import has still to page through: codes and checksums of all contacts.
     importing: Mutex<Vec<import::Listed>>,
 }
@@ -91,29 +94,28 @@ impl SiaghBridge {
     pub fn new(settings: SiaghSettings, crm: PayamgostarClient, siagh: SiaghClient) -> Self {
         let contacts = Directory::new(siagh.clone(), settings.contacts_max_age);
         let numbers = Numbers::new(crm.clone());
-        Self { spec: spec(&settings), contacts, numbers, settings, crm, siagh, importing: Mutex::default() }
+        let open_year = OpenYear::new(siagh.clone());
+        Self { spec: spec(&settings), contacts, numbers, open_year, settings, crm, siagh, importing: Mutex::default() }
     }
 }
 
 fn spec(settings: &SiaghSettings) -> BridgeSpec {
-    let kind = |id: &str, title, entity_type, mappings| KindSpec { id: id.into(), title, entity_type, mappings };
-    let job = |id: &str, title, trigger, every| JobSpec { id: id.into(), title, trigger, every, lane: Lane::Bulk };
+    let kind = |id: &str, mappings| KindSpec { id: id.into(), mappings };
+    let job = |id: &str, trigger, every| JobSpec { id: id.into(), trigger, every, lane: Lane::Bulk };
     BridgeSpec {
         id: SIAGH.into(),
         kinds: vec![
-            kind(CUSTOMER, "customer", "CUSTOMER", &[mapping::CITY, mapping::STATE, mapping::COUNTRY]),
+            kind(CUSTOMER, &[mapping::CITY, mapping::STATE, mapping::COUNTRY]),
             kind(
                 PRE_INVOICE,
-                "pre-invoice",
-                "PREINVOICE",
                 &[mapping::GOODS, mapping::UNIT, mapping::SALE_MODEL, mapping::SALES_CENTRE, mapping::DOCUMENT_NAME],
             ),
-            kind(CONTACT, "imported contact", "CONTACT", &[]),
+            kind(CONTACT, &[]),
         ],
         jobs: vec![
-            job(POLL, "what changed in the CRM", Trigger::Poll, settings.poll_every),
-            job(SWEEP, "everything in the CRM", Trigger::Reconcile, None),
-            job(IMPORT, "all contacts of Siagh into the CRM", Trigger::Import, None),
+            job(POLL, Trigger::Poll, settings.poll_every),
+            job(SWEEP, Trigger::Reconcile, None),
+            job(IMPORT, Trigger::Import, None),
         ],
         webhooks: Some(WebhookSpec { system: "crm", routes: webhook::ROUTES }),
         concurrency: settings.concurrency,
@@ -179,7 +181,7 @@ impl Bridge for SiaghBridge {
         match context.step.name.as_str() {
             sync_customer::CREATE | sync_customer::UPDATE => self.save_contact(context.step).await,
             sync_customer::WRITE_REF_ID => self.write_ref_id(&context).await,
-            pre_invoice::CREATE => self.send_pre_invoice(context.step).await,
+            pre_invoice::CREATE => self.send_pre_invoice(&context).await,
             import::CREATE => self.create_identity(&context).await,
             import::LINK => self.link_identity(&context),
             other => Err(Fault::permanent("siagh.unknown_step", format!("there is no step {other:?}"))),

@@ -26,6 +26,9 @@ struct List {
     type_key: String,
 }
 
+/// Rows of a list, and how many there are in all where the CRM says so.
+type Rows = (Vec<Value>, Option<u64>);
+
 /// The newest change seen, per type key, in the CRM's own words.
 type Watermark = BTreeMap<String, String>;
 
@@ -91,11 +94,10 @@ impl SiaghBridge {
     }
 
     async fn list_page(&self, list: &List, place: &mut Place, everything: bool) -> Result<ScanPage, Fault> {
-        let (rows, total) = match self.rows(list, place).await {
+        let (rows, total) = match self.rows_or_refusal(list, place).await? {
             Ok(answer) => answer,
             // One type that the CRM does not list must not keep the others from being read.
-            Err(fault) if fault.class == FaultClass::Permanent => return Ok(refused(list, place, &fault)),
-            Err(fault) => return Err(fault),
+            Err(refusal) => return Ok(refused(list, place, &refusal)),
         };
         place.advance(list, &rows, self.settings.page_size, total);
         let sightings = rows.into_iter().filter_map(|row| self.sighting(list, row, everything)).collect();
@@ -152,7 +154,23 @@ impl SiaghBridge {
         Some(LocalTime::for_query(at - self.settings.poll_overlap))
     }
 
-    async fn rows(&self, list: &List, place: &Place) -> Result<(Vec<Value>, Option<u64>), Fault> {
+    /// A page of a list, or that the CRM does not list this type. It says so with 400 or, for a field that it does not know,
+    /// by a crash: 500 with a page of HTML (payamgostar sheet §2.4). A server that is away crashes too, so the list counts as
+    /// refused only if it fails again after the light list was read.
+    async fn rows_or_refusal(&self, list: &List, place: &Place) -> Result<Result<Rows, Fault>, Fault> {
+        let mut answer = self.rows(list, place).await;
+        if answer.as_ref().is_err_and(may_be_refusal) {
+            self.crm.probe().await?;
+            answer = self.rows(list, place).await;
+        }
+        match answer {
+            Ok(rows) => Ok(Ok(rows)),
+            Err(fault) if fault.class == FaultClass::Permanent || may_be_refusal(&fault) => Ok(Err(fault)),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    async fn rows(&self, list: &List, place: &Place) -> Result<Rows, Fault> {
         let mut find = Find::new(list.kind, &list.type_key).ascending(field::MODIFY_DATE);
         find.page_size = self.settings.page_size;
         if let Some(since) = &place.since {
@@ -177,6 +195,10 @@ impl SiaghBridge {
         let checksum = fields.ok().filter(|_| !everything).map(|fields| fields.checksum());
         Some(Sighting { kind: kind.into(), source_id: id.to_string().into(), hint: Some(hint.to_owned()), checksum })
     }
+}
+
+fn may_be_refusal(fault: &Fault) -> bool {
+    matches!(fault.code, "payamgostar.server_error" | "payamgostar.not_the_api")
 }
 
 /// What to do about a list that the CRM refuses: identities are read by the light list instead, once; documents have no

@@ -97,7 +97,7 @@ impl Quote {
     pub fn fields(&self, settings: &SiaghSettings) -> Fields {
         Fields::new()
             .flag(MAY_BE_SENT, self.may_be_sent(settings).is_ok())
-            .text("fiscal_year", self.date.map(|day| JalaliDate::from_gregorian(day).year.to_string()).as_deref())
+            .text("fiscal_year", self.date.map(|day| jalali_year(day).to_string()).as_deref())
             .text("number", self.number.as_deref())
             .text("type_code", self.type_code.as_deref())
             .text("customer", self.customer.map(|id| id.to_string()).as_deref())
@@ -106,6 +106,10 @@ impl Quote {
             .decimal("additional_costs", Some(self.additional_costs))
             .rows("lines", self.lines.iter().map(Line::fields).collect())
     }
+}
+
+pub(super) fn jalali_year(day: NaiveDate) -> i32 {
+    JalaliDate::from_gregorian(day).year
 }
 
 impl Line {

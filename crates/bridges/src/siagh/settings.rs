@@ -58,6 +58,14 @@ pub struct SiaghSettings {
     pub concurrency: u16,
     /// How old the list of Siagh's contacts may be when a link is looked for. Default 60 s.
     pub contacts_max_age: Duration,
+    /// How long after its send a contact may be missing from Siagh's own list although it was made (siagh sheet §7.16: the
+    /// list may be old). After a lost answer a contact without mobile and telephone, of which Siagh would take a second
+    /// one, is made again only when it is still missing then. Default 2 min, for a save of half a minute and a list that is a
+    /// minute old; zero believes the first reading.
+    pub list_lag: chrono::TimeDelta,
+    /// The per cent of VAT that Siagh's own sum of a document may include (siagh sheet §2.7, open; §7.12). Default 10. Only
+    /// for comparing that sum with ours; VAT is never sent.
+    pub vat_percent: u32,
 }
 
 impl Default for SiaghSettings {
@@ -88,6 +96,8 @@ impl Default for SiaghSettings {
             page_size: 100,
             concurrency: 2,
             contacts_max_age: Duration::from_secs(60),
+            list_lag: chrono::TimeDelta::minutes(2),
+            vat_percent: 10,
         }
     }
 }

@@ -8,7 +8,7 @@ use super::poll::identity_hint;
 use super::{CUSTOMER, SiaghBridge, guid, hint, mapping};
 use payamgostar::{Identity, IdentityKind};
 use serde_json::{Value, json};
-use siagh::{Contact, SaveContact};
+use siagh::{Contact, PartyKind, SaveContact};
 use std::sync::Arc;
 use tandem_core::bridge::{Lookups, PlanContext, StepContext};
 use tandem_core::plan::{OpenIntent, Recovery, StepResult};
@@ -87,7 +87,11 @@ impl SiaghBridge {
         let tmpid = self.tmpid(customer, context.row.key.source_id.as_str());
         let payload = Payload::over(customer, &places, contact, tmpid, self.settings.blank_overwrites)
             .storable(self.siagh.constants(), &mut notes);
-        let changes = payload.changes_from(&now);
+        let mut changes = payload.changes_from(&now);
+        if contact.kind.is_none() && !payload.organization {
+            // Siagh did not say what it is; for an organization this is among the changes already.
+            changes.insert(0, Change { field: "organization".to_owned(), old: Value::Null, new: false.into() });
+        }
         let wanted = Some(self.wanted(customer, &places));
         // Also after a crash between the two steps of a create.
         let ref_id =
@@ -95,6 +99,7 @@ impl SiaghBridge {
         if !contact.is_active {
             notes.push(format!("contact {} is inactive in Siagh and stays so", contact.code));
         }
+        notes.extend(kind_change(contact, customer));
         if changes.is_empty() && ref_id.is_none() {
             let (state, reason) = match &binds {
                 Some(_) => {
@@ -259,6 +264,11 @@ impl SiaghBridge {
             }
         }
         Ok(match matches[..] {
+            // A second one with the same number Siagh itself would refuse; without one only time tells a contact that was
+            // not made from one that the list does not show yet.
+            [] if sent.mobile.is_empty() && sent.telephone.is_empty() => {
+                Recovery::NotSeen { believed_from: intent.opened_at + self.settings.list_lag }
+            }
             [] => Recovery::DidNotHappen,
             [code] => Recovery::Happened(Effect {
                 dest_id: Some(code.to_string().into()),
@@ -317,6 +327,15 @@ fn only_in_finance(context: &PlanContext<'_>, wanted: Option<&Checksum>) -> bool
         None => row.source_checksum == Some(context.record.fields.checksum()),
     };
     as_before && row.source_checksum.is_some() && !context.uncertain && context.done.is_empty()
+}
+
+/// The warning that the sheet asks for (§5.2): in Siagh the same contact goes on under another kind.
+fn kind_change(contact: &Contact, customer: &Customer) -> Option<String> {
+    let named = |organization: bool| if organization { "an organization" } else { "a person" };
+    let now = contact.kind? == PartyKind::Organization;
+    (now != customer.is_organization()).then(|| {
+        format!("contact {} is {} in Siagh and becomes {}", contact.code, named(now), named(customer.is_organization()))
+    })
 }
 
 fn is_what_was_sent(sent: &Payload, found: &Payload) -> bool {

@@ -2,7 +2,7 @@
 
 use super::poll::document_hint;
 use super::pre_invoice::{self, Facts, Payload};
-use super::quote::Quote;
+use super::quote::{Quote, jalali_year};
 use super::sync_customer::{code, not_ours, read};
 use super::{SiaghBridge, guid, hint};
 use payamgostar::{Billable, BillableKind};
@@ -10,9 +10,9 @@ use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 use siagh::{PreInvoiceSaved, Suid};
 use std::sync::Arc;
-use tandem_core::bridge::PlanContext;
+use tandem_core::bridge::{PlanContext, StepContext};
 use tandem_core::plan::StepResult;
-use tandem_core::{Effect, Fault, Fetched, LedgerRow, Plan, SourceRecord, State, Step};
+use tandem_core::{Effect, Fault, FaultClass, Fetched, LedgerRow, Plan, SourceRecord, State};
 
 impl SiaghBridge {
     pub(super) async fn fetch_quote(&self, row: &LedgerRow) -> Result<Fetched, Fault> {
@@ -62,9 +62,7 @@ impl SiaghBridge {
             let reason = format!("its customer is paired with contact {dest_id}, which is no longer in Siagh");
             return Ok(Plan::Review { reason, candidates: vec![], changes: vec![] });
         };
-        let fiscal_year = self.siagh.server_info().await?.fiscal_year.ok_or_else(|| {
-            Fault::systemic("siagh.no_fiscal_year", "Siagh names no open fiscal year, so pre-invoices can't be sent")
-        })?;
+        let fiscal_year = self.open_year.for_document(quote.date.map(jalali_year), context.now).await?;
         let facts = Facts {
             contact_code: contact.code,
             account_party_code: contact.account_party_code,
@@ -75,11 +73,19 @@ impl SiaghBridge {
         Ok(pre_invoice::decide(&quote, &facts, &self.settings))
     }
 
-    pub(super) async fn send_pre_invoice(&self, step: &Step) -> StepResult {
-        let payload: Payload = read(&step.payload)?;
+    pub(super) async fn send_pre_invoice(&self, context: &StepContext<'_>) -> StepResult {
+        let payload: Payload = read(&context.step.payload)?;
         let suid = Suid::parse(&payload.suid)
             .ok_or_else(|| Fault::permanent("siagh.bad_payload", "the save id of the journaled step can't be read"))?;
-        let saved = self.siagh.save_pre_invoice(&payload.header(), &payload.lines(), &suid).await?;
+        let saved = match self.siagh.save_pre_invoice(&payload.header(), &payload.lines(), &suid).await {
+            Ok(saved) => saved,
+            // Refused because the year was closed meanwhile: planned anew, the quote is for a person instead of dead.
+            Err(fault) if fault.class == FaultClass::Permanent => {
+                let closed = self.open_year.has_moved_from(payload.fiscal_year, context.now).await;
+                return Err(if closed { Fault { class: FaultClass::Transient, ..fault } } else { fault });
+            }
+            Err(fault) => return Err(fault),
+        };
         let mut refs = Map::new();
         refs.insert("fiscal_year".to_owned(), json!(payload.fiscal_year));
         refs.insert("return_code".to_owned(), json!(saved.return_code));
@@ -92,20 +98,20 @@ impl SiaghBridge {
         if let Some(net) = saved.net {
             refs.insert("net".to_owned(), Value::from(net.normalize().to_string()));
         }
-        let notes = notes(&payload, &saved);
+        let notes = notes(&payload, &saved, self.settings.vat_percent);
         Ok(Effect { dest_id: Some(saved.return_code.clone().into()), refs, notes, pairs: vec![] })
     }
 }
 
-/// What the log shall say beside the success: warnings, cuts, and a sum that fits neither without nor with 10 % VAT
-/// (siagh sheet §2.7, open: which of the two Siagh prints).
-fn notes(payload: &Payload, saved: &PreInvoiceSaved) -> Vec<String> {
+/// What the log shall say beside the success: warnings, cuts, and a sum that fits neither without nor with VAT (siagh
+/// sheet §2.7, open: which of the two Siagh prints).
+fn notes(payload: &Payload, saved: &PreInvoiceSaved, vat_percent: u32) -> Vec<String> {
     let mut notes = [saved.warnings.clone(), saved.notes.clone()].concat();
-    let with_vat = payload.net * Decimal::new(110, 2);
+    let with_vat = payload.net * (Decimal::ONE + Decimal::from(vat_percent) / Decimal::ONE_HUNDRED);
     match saved.net {
         Some(net) if (net - payload.net).abs() > Decimal::ONE && (net - with_vat).abs() > Decimal::ONE => {
             notes.push(format!(
-                "Siagh's sum is {}, ours is {} before VAT and {} with 10 % VAT; look whether Siagh priced it anew",
+                "Siagh's sum is {}, ours is {} before VAT and {} with {vat_percent} % VAT; look whether Siagh priced it anew",
                 net.normalize(),
                 payload.net.normalize(),
                 with_vat.normalize()

@@ -8,8 +8,7 @@ use anyhow::{Context as _, bail};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tandem_core::BridgeId;
-use tandem_core::lane::{ConsumeOptions, Lanes};
+use tandem_core::lane::Lanes;
 use tandem_engine::{Engine, Publisher};
 use tandem_ingest::{HttpSettings, Ingest, IngestSettings, RateCap, RateCaps, WebhookSettings, ops_server};
 use tandem_store::{Retention, Store};
@@ -38,26 +37,7 @@ impl Parts {
         }
         let lanes = wiring::lanes(&settings, engine.store())?;
         let publisher = wiring::publisher(&lanes, engine.store());
-        let parts = Self { settings, engine, lanes, publisher, stop };
-        parts.prepare();
-        Ok(parts)
-    }
-
-    /// Declares what the bridges need in the lanes, beside the start: with the broker down that is done as soon as it is
-    /// back, and webhooks are taken meanwhile.
-    fn prepare(&self) {
-        let bridges: Vec<(BridgeId, ConsumeOptions)> = self
-            .engine
-            .register()
-            .iter()
-            .map(|bridge| (bridge.spec().id.clone(), bridge.spec().consume_options()))
-            .collect();
-        let lanes = self.lanes.clone();
-        tokio::spawn(async move {
-            if let Err(error) = lanes.prepare(&bridges).await {
-                tracing::warn!(lanes = lanes.name(), %error, "the lanes are not ready yet; work is noticed and kept in the ledger meanwhile");
-            }
-        });
+        Ok(Self { settings, engine, lanes, publisher, stop })
     }
 
     fn ingest(&self) -> anyhow::Result<Ingest> {
@@ -133,6 +113,11 @@ pub async fn worker(start: &Start) -> anyhow::Result<Ended> {
     let ops = ops_server(listen, "tandem-worker", parts.engine.clone(), parts.lanes.clone())
         .with_context(|| format!("can't listen on {listen}"))?;
     println!("listening on {}", ops.addr());
+    if parts.settings.broker.is_none() {
+        tracing::warn!(
+            "AMQP_URL is not set: this has to be the only worker on its database, or destinations get more at once than they bear"
+        );
+    }
     let serving = tokio::spawn(ops.run_until_stopped(parts.stop.clone()));
     parts.worker().run(parts.stop.clone()).await;
     parts.stop.cancel();

@@ -72,7 +72,9 @@ async fn sum_up(stage: &Stage) -> anyhow::Result<bool> {
         show::line(format!("  {line}"));
     }
     match disagreements.len() {
-        0 => show::line("Both systems agree: every customer is one contact and every contact one customer with the same values, and every quote is one pre-invoice."),
+        0 => show::line(
+            "Both systems agree: every customer is one contact and every contact one customer with the same values, and every quote is one pre-invoice.",
+        ),
         n => show::line(format!("The systems disagree in {n} places.")),
     }
     Ok(disagreements.is_empty())

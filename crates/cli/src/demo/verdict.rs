@@ -250,9 +250,12 @@ mod tests {
 
     #[test]
     fn a_stale_value_is_seen_whichever_field_it_is() {
-        for (member, field) in
-            [("website", "website"), ("description", "description"), ("email", "email"), ("nationalCode", "national code")]
-        {
+        for (member, field) in [
+            ("website", "website"),
+            ("description", "description"),
+            ("email", "email"),
+            ("nationalCode", "national code"),
+        ] {
             let what = format!("and contact 12 differ in {field}");
             sees(|held| held.identities[10][member] = json!("https://example.test/new"), &what);
         }

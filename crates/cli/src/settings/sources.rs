@@ -207,24 +207,29 @@ fn read_dotenv(path: &Path, layers: &mut Layers, raw: &mut Raw) {
             return;
         }
     };
-    let mut last = None;
     for line in lines {
         match line {
-            Ok((name, value)) => {
-                layers.put(&name, &value, &source, raw);
-                last = Some(name);
-            }
-            // The error's own text repeats the line, and a password may stand in it.
-            Err(_) => {
-                let place = last.map_or("at its beginning".to_owned(), |name| format!("after {name}"));
+            Ok((name, value)) => layers.put(&name, &value, &source, raw),
+            Err(error) => {
+                let place = place_in_file(path, &error).map_or("a line".to_owned(), |number| format!("line {number}"));
                 raw.problems.push(Problem::new(
                     path.display().to_string(),
-                    format!("the line {place} is no NAME=value (a value with spaces or # needs quotes)"),
+                    format!("{place} is no NAME=value (a value with spaces or # needs quotes)"),
                 ));
                 return;
             }
         }
     }
+}
+
+/// The number of the line that an error is about. The error's own text repeats the line or what stands behind its `=`, and
+/// a password may stand in it.
+fn place_in_file(path: &Path, error: &dotenvy::Error) -> Option<usize> {
+    let dotenvy::Error::LineParse(text, _) = error else { return None };
+    let end_of_line = text.lines().next()?.trim();
+    let file = std::fs::read_to_string(path).ok()?;
+    let is_meant = |line: &str| !line.trim_start().starts_with('#') && line.trim_end().ends_with(end_of_line);
+    file.lines().position(is_meant).map(|at| at + 1)
 }
 
 fn read_toml(path: &Path, required: bool, layers: &mut Layers, problems: &mut Vec<Problem>) {

@@ -145,5 +145,7 @@ fn bridge(reader: &mut Reader<'_>) -> SiaghSettings {
         page_size: reader.number("TANDEM_CRM_PAGE_SIZE", 1..=500u32),
         concurrency: reader.number("TANDEM_SIAGH_CONCURRENCY", 1..=64u16),
         contacts_max_age: reader.seconds("TANDEM_SIAGH_CONTACTS_CACHE_SECONDS", 0),
+        list_lag: TimeDelta::from_std(reader.seconds("TANDEM_SIAGH_LIST_LAG_SECONDS", 0)).expect("a week fits"),
+        vat_percent: reader.number("TANDEM_SIAGH_VAT_PERCENT", 0..=100u32),
     }
 }

@@ -57,7 +57,7 @@ const DATABASE: &[Setting] = &[
     secret(
         "AMQP_URL",
         "amqp://tandem:change-me@localhost:5672/%2f",
-        "RabbitMQ: `amqp://` or `amqps://`. Not set: embedded lanes, for one process (`tandem up`) or several on one database.",
+        "RabbitMQ: `amqp://` or `amqps://`. Not set: embedded lanes, for one process (`tandem up`), or one `tandem worker` beside any number of `tandem ingest`: two would each write as many records at once as the destination bears.",
     ),
     with(
         "TANDEM_AMQP_PREFIX",
@@ -189,6 +189,11 @@ const FINANCE: &[Setting] = &[
     with("TANDEM_SIAGH_DOCUMENT_STATE", "8", "What a pre-invoice carries as `hssanadstate`."),
     with("TANDEM_SIAGH_PAYMENT_KIND", "2", "What a pre-invoice carries as `codenoeepardakht`; 1 = cash, 2 = cheque."),
     with("TANDEM_SIAGH_SALE_KIND", "1", "What a pre-invoice carries as `codenoeeforush`; 1 = unofficial."),
+    with(
+        "TANDEM_SIAGH_VAT_PERCENT",
+        "10",
+        "The VAT that Siagh's own sum of a pre-invoice may include, in per cent, 0 to 100; the sum is compared with ours, and VAT itself is never sent.",
+    ),
     with("TANDEM_SIAGH_DEFAULT_UNIT", "عدد", "The unit of a line whose product has none in the CRM."),
     with("TANDEM_SIAGH_CONTACT_FORM_ID", "2BFDA", "Form id of a contact; differs between installations."),
     with("TANDEM_SIAGH_PRE_INVOICE_FORM_ID", "43D81", "Form id of a sales pre-invoice; differs between installations."),
@@ -200,6 +205,11 @@ const FINANCE: &[Setting] = &[
         "TANDEM_SIAGH_CONTACTS_CACHE_SECONDS",
         "60",
         "How long one reading of the contact list is used; 0 = read it anew each time.",
+    ),
+    with(
+        "TANDEM_SIAGH_LIST_LAG_SECONDS",
+        "120",
+        "After a lost answer: so long after the send a new contact without mobile and telephone may still be missing from Siagh's list; only then it counts as not made and is made again. 0 = at the first look.",
     ),
     with("TANDEM_SIAGH_MAX_WRITES", "2", "Saves that one process has under way at the same time, 1 to 16."),
     with(
@@ -224,7 +234,7 @@ const FINANCE: &[Setting] = &[
 
 const SYNC: &[Setting] = &[
     unset("TANDEM_BRIDGES", "siagh", "The bridges to run, comma separated. Not set: those whose settings are present."),
-    with("POLL_INTERVAL_SECONDS", "300", "How often the CRM is asked for changes, at least 5; 0 = only when asked."),
+    with("POLL_INTERVAL_SECONDS", "300", "How often the CRM is asked for changes, 1 to 604800; 0 = only when asked."),
     with(
         "MAX_RETRY_ATTEMPTS",
         "3",

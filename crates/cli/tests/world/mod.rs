@@ -4,7 +4,7 @@
 
 use crate::common::Site;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _};
 use std::process::{Child, Stdio};
 use tandem_simulators::company::Company;
 use tandem_simulators::payamgostar::{self, Kind, PayamgostarSim};
@@ -75,7 +75,16 @@ pub struct Service {
 impl Service {
     /// Starts it and waits until it listens. Its log goes nowhere.
     pub fn start(site: &Site, command: &str) -> Self {
-        let mut child = site.command(&[command]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        Self::start_with(site, command, Stdio::null())
+    }
+
+    /// As [`start`](Self::start), with its log kept for [`log_after_its_end`](Self::log_after_its_end).
+    pub fn start_logging(site: &Site, command: &str) -> Self {
+        Self::start_with(site, command, Stdio::piped())
+    }
+
+    fn start_with(site: &Site, command: &str, log: Stdio) -> Self {
+        let mut child = site.command(&[command]).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{command} said {line:?}"));
@@ -84,8 +93,20 @@ impl Service {
 
     /// Asks it to end, and waits. True if it ended in order.
     pub fn ends_in_order(mut self) -> bool {
-        std::process::Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        self.ask_to_end();
         self.child.wait().unwrap().success()
+    }
+
+    /// Asks it to end, and answers everything it logged.
+    pub fn log_after_its_end(mut self) -> String {
+        self.ask_to_end();
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        log
+    }
+
+    fn ask_to_end(&self) {
+        std::process::Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
     }
 }
 

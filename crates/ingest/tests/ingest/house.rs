@@ -37,8 +37,7 @@ pub struct FakeBridge {
 impl FakeBridge {
     pub fn new(name: &'static str, poll_every: Option<Duration>) -> Self {
         let kind = |id: &str| KindSpec { id: id.into(), mappings: &[] };
-        let poll =
-            |every| JobSpec { id: "poll".into(), trigger: Trigger::Poll, every: Some(every), lane: Lane::Bulk };
+        let poll = |every| JobSpec { id: "poll".into(), trigger: Trigger::Poll, every: Some(every), lane: Lane::Bulk };
         let spec = BridgeSpec {
             id: name.into(),
             kinds: vec![kind("customer"), kind("pre_invoice")],

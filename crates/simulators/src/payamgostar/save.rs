@@ -236,14 +236,14 @@ impl Crm {
         match kind {
             Kind::Person => {
                 let full = format!("{} {}", value("firstName"), value("lastName")).trim().to_owned();
-                if full.is_empty() {
+                if full.is_empty() && self.settings().require_names {
                     return Err(Refusal::field("lastName", "A person needs a first or last name."));
                 }
                 if self.settings().rebuild_nick_name || value("nickName").is_empty() {
                     members.insert("nickName", full.into());
                 }
             }
-            Kind::Organization if value("nickName").is_empty() => {
+            Kind::Organization if value("nickName").is_empty() && self.settings().require_names => {
                 return Err(Refusal::field("nickName", "An organization needs a name."));
             }
             _ => {}

@@ -63,6 +63,8 @@ pub struct Settings {
     pub number_billables: bool,
     /// A person's display name is rebuilt from first and last name on every save (sheet §2.6).
     pub rebuild_nick_name: bool,
+    /// An identity without any name is refused (sheet §2.6 assumes so); off takes it.
+    pub require_names: bool,
     /// National codes of persons must have a valid checksum (sheet §2.6).
     pub check_national_code: bool,
     /// Editing an approved quote throws it back to pending (sheet §4.4).
@@ -96,6 +98,7 @@ impl Default for Settings {
             number_identities: false,
             number_billables: false,
             rebuild_nick_name: false,
+            require_names: true,
             check_national_code: false,
             edit_resets_approval: true,
             bans: Vec::new(),

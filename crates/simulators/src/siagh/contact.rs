@@ -18,8 +18,9 @@ pub struct Contact {
     pub nick_name: Option<String>,
     pub pre_name: Option<String>,
     pub father_name: Option<String>,
-    /// False is a person, true an organization.
-    pub toward_type: bool,
+    /// False is a person, true an organization; null (none) is a row that does not say. Left out, it is a person.
+    #[serde(default = "is_person")]
+    pub toward_type: Option<bool>,
     pub national_code: Option<String>,
     pub mobile_no: Option<String>,
     pub mobile_no2: Option<String>,
@@ -57,12 +58,19 @@ pub struct Contact {
 impl Contact {
     /// An active person of this name, without anything else.
     pub fn person(name: &str) -> Self {
-        Self { name: name.to_owned(), is_active: true, confirm: true, coin: Some(0), ..Self::default() }
+        Self {
+            name: name.to_owned(),
+            toward_type: is_person(),
+            is_active: true,
+            confirm: true,
+            coin: Some(0),
+            ..Self::default()
+        }
     }
 
     /// An active organization of this name, without anything else.
     pub fn organization(name: &str) -> Self {
-        Self { toward_type: true, ..Self::person(name) }
+        Self { toward_type: Some(true), ..Self::person(name) }
     }
 
     fn row(&self) -> Bytes {
@@ -70,6 +78,10 @@ impl Contact {
         serde_json::to_writer(&mut row, self).expect("a contact has string keys only");
         Bytes::from(row)
     }
+}
+
+fn is_person() -> Option<bool> {
+    Some(false)
 }
 
 /// A contact with the text of its row, a comma in front.
@@ -218,7 +230,7 @@ fn has(contact: &Contact, name: &str, value: &str) -> bool {
         "TelNo2" => text(&contact.tel_no2),
         "NationalCode" => text(&contact.national_code),
         "Email" => text(&contact.email),
-        "TowardType" => flag(contact.toward_type),
+        "TowardType" => contact.toward_type.is_some_and(flag),
         "IsActive" => flag(contact.is_active),
         "IsAdminUser" => flag(contact.is_admin_user),
         "AccountPartyCode" => contact.account_party_code.map(|code| code.to_string()).unwrap_or_default() == value,

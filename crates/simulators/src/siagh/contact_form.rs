@@ -58,7 +58,7 @@ impl Office {
         contact.name = control("fullname");
         contact.nick_name = text("nickname");
         contact.is_active = control("isactive") == "1";
-        contact.toward_type = control("taraftype") == "1";
+        contact.toward_type = Some(control("taraftype") == "1");
         contact.mobile_no = text("mobileno");
         contact.tel_no = text("telno");
         contact.national_code = text("passno");

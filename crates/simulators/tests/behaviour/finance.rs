@@ -262,7 +262,7 @@ async fn an_update_overwrites_every_control_also_with_nothing() {
     finance.save_contact("Param1=42|gn_web_users.fullname=الف|gn_web_users.mobileno=09000000001", "42").await;
     let contact = finance.admin.contact(42).unwrap();
     assert_eq!((contact.email.as_deref(), contact.tel_no.as_deref()), (Some(""), Some("")));
-    assert_eq!((contact.is_active, contact.toward_type), (false, false));
+    assert_eq!((contact.is_active, contact.toward_type), (false, Some(false)));
     assert_eq!(contact.account_party_code, Some(5_500_042));
     // The number it gave up is free for another.
     let answer = finance.save_contact("gn_web_users.fullname=ب|gn_web_users.telno=02100000001", "").await;

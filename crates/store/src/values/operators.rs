@@ -3,9 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tandem_core::plan::OpenIntent;
 use tandem_core::{Actor, BridgeId, Change, DestId, KindId, Nudge, RecordKey, SourceId, Stamp, State, Trigger};
-use uuid::Uuid;
 
 /// Which ledger rows to list, by id.
 #[derive(Debug, Clone, Default)]
@@ -127,13 +125,4 @@ pub struct LogRow {
     pub stamp: Option<Stamp>,
     pub trigger: Trigger,
     pub actor: Actor,
-}
-
-/// An open intent with the record it belongs to, for people.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct OpenIntentRow {
-    pub intent: Uuid,
-    pub key: RecordKey,
-    pub state: State,
-    pub opened: OpenIntent,
 }

@@ -1,7 +1,7 @@
 //! What work on a record needs: claims, leases, intents and the settlement that ends it.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::time::Duration;
 use tandem_core::bridge::DoneStep;
 use tandem_core::plan::OpenIntent;
@@ -43,7 +43,7 @@ pub struct Claim {
     pub bulk_window: u32,
     /// A row published longer ago than this and still unsettled is published again.
     pub republish_after: TimeDelta,
-    /// Bridges that are left alone: paused, or their circuit is open.
+    /// Bridges that are left alone: their circuit is open.
     pub skip: Vec<BridgeId>,
 }
 
@@ -101,27 +101,25 @@ pub struct Settlement {
     pub state: State,
     /// One sentence.
     pub reason: String,
-    /// The work is not over (retry, time gate, circuit): the record stays open and is due then.
+    /// The work is not over (retry, time gate): the record stays open and is due then.
     pub stays_open_until: Option<DateTime<Utc>>,
     pub attempts: u32,
     /// What a WAITING or NEEDS_MAPPING record waits for. If that is there already, the record stays open and is due
     /// at once instead of being parked.
     pub waits_for: Option<String>,
-    /// The record that this one waits for. It is noticed unless it is in step, open, ignored, under review or itself waiting.
+    /// The record that this one waits for. It is noticed unless it is in step, a duplicate, open, ignored, under review or
+    /// itself waiting.
     pub also_notice: Option<Notice>,
     pub in_step: Option<InStep>,
     /// Closes this intent in the same transaction: the effect is bound and its pairs are saved, as
-    /// [`close_intent`](crate::Store::close_intent) would. For the last step of a plan.
+    /// [`close_intent`](crate::Store::close_intent) would, and the time gate starts now. For the last step of a plan.
     pub closes: Option<(Uuid, Effect)>,
-    /// `None` = keep, here and in the next four.
+    /// `None` = keep, here and in the next three. What was looked at is named whatever came of it: a scan leaves that version
+    /// alone.
     pub seen_checksum: Option<Checksum>,
     pub source_version: Option<String>,
     pub hint: Option<String>,
     pub dest_id: Option<DestId>,
-    /// Merged into the row's refs, name by name; a null changes nothing.
-    pub refs: Map<String, Value>,
-    /// Something was written to the destination: the time gate starts now.
-    pub wrote: bool,
     pub log: LogEntry,
 }
 
@@ -141,8 +139,6 @@ impl Settlement {
             source_version: None,
             hint: None,
             dest_id: None,
-            refs: Map::new(),
-            wrote: false,
             log,
         }
     }

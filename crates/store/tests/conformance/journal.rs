@@ -2,7 +2,7 @@ use crate::bench::*;
 use serde_json::json;
 use tandem_core::plan::Pair;
 use tandem_core::{Effect, RecordKey, State};
-use tandem_store::{IntentOutcome, Leased, StoreError};
+use tandem_store::{IntentOutcome, Leased, Settlement, StoreError};
 use uuid::Uuid;
 
 crate::conformance!(
@@ -16,6 +16,8 @@ crate::conformance!(
     a_settlement_closes_its_last_intent_itself,
     a_pair_is_saved_with_the_effect_that_brought_it,
     a_pair_leaves_open_work_open,
+    a_pair_that_sets_a_closed_record_going_starts_its_tries_anew,
+    a_waiter_released_by_a_step_that_others_follow_is_taken_by_the_next_sweep,
     a_lease_taken_later_sees_every_intent_of_the_one_before,
 );
 
@@ -35,8 +37,6 @@ async fn an_open_intent_comes_back_as_it_was_written(b: Bench) {
     assert_eq!(intents.open.len(), 1);
     let (found, open) = &intents.open[0];
     assert_eq!((*found, &open.step, open.opened_at, open.answer_lost), (id, &step("create"), now(), false));
-    let all = b.store.open_intents().await.unwrap();
-    assert_eq!((all[0].intent, &all[0].key), (id, &key("1")));
 }
 
 async fn an_effect_is_bound_the_moment_its_intent_is_closed(b: Bench) {
@@ -116,7 +116,7 @@ async fn settling_in_step_archives_done_steps_and_supersedes_open_ones(b: Bench)
     b.store.open_intent(&lease, &step("update"), &fields("a"), &stamp(), now()).await.unwrap();
     b.settle(&lease, &synced(&row)).await.unwrap();
     assert_eq!(b.store.intents(row.id).await.unwrap(), Default::default());
-    assert!(b.store.open_intents().await.unwrap().is_empty());
+    assert!(b.store.leftovers(now()).await.unwrap().is_empty());
 }
 
 async fn settling_out_of_step_keeps_the_journal(b: Bench) {
@@ -199,6 +199,34 @@ async fn a_pair_leaves_open_work_open(b: Bench) {
     b.settle(&lease, &settlement).await.unwrap();
     let pair = b.row("p").await;
     assert_eq!((pair.state, pair.is_open(), pair.dest_id), (State::Pending, true, Some("7".into())));
+}
+
+async fn a_pair_that_sets_a_closed_record_going_starts_its_tries_anew(b: Bench) {
+    let (lease, row) = b.taken("p").await;
+    let mut dead = outcome(&row, State::Dead);
+    dead.attempts = 3;
+    b.settle(&lease, &dead).await.unwrap();
+    let (lease, row) = b.taken("i").await;
+    let intent = b.store.open_intent(&lease, &step("create"), &fields("a"), &stamp(), now()).await.unwrap();
+    let mut effect = paired("p", "7");
+    effect.pairs[0].source_checksum = None;
+    let mut settlement = synced(&row);
+    settlement.closes = Some((intent, effect));
+    b.settle(&lease, &settlement).await.unwrap();
+    let pair = b.row("p").await;
+    assert_eq!((pair.is_open(), pair.attempts, pair.takes), (true, 0, 0));
+}
+
+async fn a_waiter_released_by_a_step_that_others_follow_is_taken_by_the_next_sweep(b: Bench) {
+    let (lease, row) = b.taken("invoice").await;
+    let waits = Some(tandem_core::ledger::waits_for_record(&key("p")));
+    b.settle(&lease, &Settlement { waits_for: waits, ..outcome(&row, State::Waiting) }).await.unwrap();
+    let (lease, _) = b.taken("i").await;
+    let intent = b.store.open_intent(&lease, &step("create"), &fields("a"), &stamp(), now()).await.unwrap();
+    b.store.close_intent(&lease, intent, IntentOutcome::Happened(paired("p", "7")), now()).await.unwrap();
+    assert!(b.row("invoice").await.is_open());
+    let due = b.store.claim_due(&claim(), later(1)).await.unwrap();
+    assert!(due.iter().any(|nudge| nudge.key == key("invoice")), "nobody else publishes it: {due:?}");
 }
 
 async fn a_lease_taken_later_sees_every_intent_of_the_one_before(b: Bench) {

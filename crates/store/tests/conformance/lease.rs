@@ -9,6 +9,8 @@ crate::conformance!(
     whoever_slept_past_the_lease_can_do_nothing_any_more,
     a_late_worker_whose_record_nobody_took_may_finish,
     a_release_gives_back_without_counting,
+    a_release_keeps_why_a_record_is_ignored,
+    an_idle_record_is_given_back_and_one_with_a_write_on_its_way_is_not,
     takes_count_leases_since_the_last_outcome,
 );
 
@@ -98,6 +100,37 @@ async fn a_release_gives_back_without_counting(b: Bench) {
     );
     assert_eq!((row.lease_owner, row.settled), (None, 0));
     assert_eq!(b.store.claim_due(&claim(), later(5)).await.unwrap().len(), 1, "the sweep takes it when it is due");
+}
+
+async fn a_release_keeps_why_a_record_is_ignored(b: Bench) {
+    let (lease, _) = b.taken("1").await;
+    b.store.ignore(&key("1"), &"reza".into(), "", now()).await.unwrap();
+    b.store.release(&lease, later(5), Some("the bridge is paused")).await.unwrap();
+    let row = b.row("1").await;
+    assert_eq!((row.state, row.reason.as_str(), row.lease_owner), (State::Ignored, "ignored by reza", None));
+}
+
+async fn an_idle_record_is_given_back_and_one_with_a_write_on_its_way_is_not(b: Bench) {
+    let (idle, _) = b.taken("idle").await;
+    assert!(b.store.release_idle(&idle, later(5)).await.unwrap());
+    let row = b.row("idle").await;
+    assert_eq!((row.is_open(), row.takes, row.due_at, row.lease_owner), (true, 0, later(5), None));
+    assert!(!b.store.release_idle(&idle, later(5)).await.unwrap(), "it is in nobody's hands any more");
+
+    let (sending, _) = b.taken("sending").await;
+    let intent = b.store.open_intent(&sending, &step("create"), &fields("a"), &stamp(), now()).await.unwrap();
+    assert!(!b.store.release_idle(&sending, later(5)).await.unwrap());
+    assert_eq!(b.row("sending").await.lease_owner.as_deref(), Some("worker"));
+    b.store.close_intent(&sending, intent, IntentOutcome::DidNotHappen, now()).await.unwrap();
+    assert!(b.store.release_idle(&sending, later(5)).await.unwrap());
+
+    let (asleep, _) = b.taken("late").await;
+    let Leased::Taken(next) = b.store.lease(&key("late"), "next", ttl(), later(61)).await.unwrap() else {
+        panic!("not to be had")
+    };
+    assert!(!b.store.release_idle(&asleep, later(62)).await.unwrap());
+    assert_eq!(b.row("late").await.lease_owner.as_deref(), Some("next"));
+    assert_eq!(b.row("late").await.fence, next.fence);
 }
 
 async fn takes_count_leases_since_the_last_outcome(b: Bench) {

@@ -1,6 +1,6 @@
 use crate::bench::*;
 use serde_json::json;
-use tandem_core::{Change, State, Trigger};
+use tandem_core::{Change, Effect, State, Trigger};
 use tandem_store::{LogFilter, Settled};
 
 crate::conformance!(
@@ -19,9 +19,10 @@ crate::conformance!(
 async fn a_settlement_in_step_stores_both_sides_and_ends_the_lease(b: Bench) {
     let (lease, row) = b.taken("1").await;
     let mut s = synced(&row);
-    (s.dest_id, s.wrote, s.source_version, s.hint) =
-        (Some("42".into()), true, Some("v7".into()), Some("person".into()));
-    s.refs = json!({"number": 5}).as_object().unwrap().clone();
+    (s.dest_id, s.source_version, s.hint) = (Some("42".into()), Some("v7".into()), Some("person".into()));
+    let intent = b.store.open_intent(&lease, &step("update"), &fields("a"), &stamp(), now()).await.unwrap();
+    let refs = json!({"number": 5}).as_object().unwrap().clone();
+    s.closes = Some((intent, Effect { refs: refs.clone(), ..Effect::default() }));
     assert_eq!(b.settle(&lease, &s).await.unwrap(), Settled::default());
     let row = b.row("1").await;
     assert_eq!(
@@ -29,6 +30,7 @@ async fn a_settlement_in_step_stores_both_sides_and_ends_the_lease(b: Bench) {
         (State::Synced, "is SYNCED", 1, 1, false)
     );
     assert_eq!((row.dest_id, row.written_at, row.settled_at), (Some("42".into()), Some(now()), Some(now())));
+    assert_eq!(row.refs, refs);
     assert_eq!(
         (row.source_version.as_deref(), row.hint.as_deref(), row.stamp),
         (Some("v7"), Some("person"), Some(stamp()))

@@ -9,6 +9,8 @@ crate::conformance!(
     the_awaited_record_is_noticed_unless_it_moves_by_itself,
     a_record_does_not_wait_for_what_is_there_already,
     an_awaited_record_that_failed_releases_nobody,
+    an_awaited_record_that_turns_out_to_be_a_duplicate_releases_those_who_wait,
+    a_record_does_not_wait_for_a_duplicate_at_rest,
     a_pair_releases_those_who_wait_for_it,
     no_wake_up_is_missed_when_parking_and_arrival_race,
     two_records_that_wait_for_each_other_do_not_spin,
@@ -89,6 +91,24 @@ async fn an_awaited_record_that_failed_releases_nobody(b: Bench) {
     // Repaired, it does.
     let (lease, row) = b.taken("customer").await;
     assert_eq!(b.settle(&lease, &synced(&row)).await.unwrap().released.len(), 1);
+}
+
+async fn an_awaited_record_that_turns_out_to_be_a_duplicate_releases_those_who_wait(b: Bench) {
+    let (lease, row) = b.taken("invoice").await;
+    b.settle(&lease, &waiting(&row, "customer")).await.unwrap();
+    let (lease, row) = b.take("customer").await;
+    let settled = b.settle(&lease, &outcome(&row, State::Duplicate)).await.unwrap();
+    assert_eq!(settled.released.iter().map(|n| &n.key).collect::<Vec<_>>(), [&key("invoice")]);
+    assert!(b.row("invoice").await.is_open());
+}
+
+async fn a_record_does_not_wait_for_a_duplicate_at_rest(b: Bench) {
+    let (lease, row) = b.taken("customer").await;
+    b.settle(&lease, &outcome(&row, State::Duplicate)).await.unwrap();
+    let (lease, row) = b.taken("invoice").await;
+    let settled = b.settle(&lease, &waiting(&row, "customer")).await.unwrap();
+    assert_eq!((settled.still_open.map(|(nudge, _)| nudge.key), settled.released), (Some(key("invoice")), vec![]));
+    assert!(!b.row("customer").await.is_open(), "nothing is to be done about it");
 }
 
 async fn a_pair_releases_those_who_wait_for_it(b: Bench) {

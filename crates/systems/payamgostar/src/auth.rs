@@ -20,7 +20,6 @@ const LEGACY_LOGIN: &str = "/api/v1/auth";
 const MARGIN: Duration = Duration::from_secs(60);
 /// For an answer that names no lifetime at all; the one observed is 7,200 s (sheet §1.1).
 const UNKNOWN_LIFETIME: Duration = Duration::from_secs(30 * 60);
-const NOT_THE_API_WAIT: Duration = Duration::from_secs(5 * 60);
 
 /// What later calls carry.
 pub(crate) struct Token {
@@ -85,7 +84,6 @@ impl Auth {
                 "payamgostar.not_the_api",
                 "the login was answered without a token; is the base address right?",
             )
-            .after(NOT_THE_API_WAIT)
         })
     }
 
@@ -144,8 +142,7 @@ impl Auth {
             status => Fault::systemic(
                 "payamgostar.not_the_api",
                 format!("the login was answered {status}; is the base address right?"),
-            )
-            .after(NOT_THE_API_WAIT),
+            ),
         }
     }
 }

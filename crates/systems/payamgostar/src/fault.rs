@@ -6,8 +6,9 @@ use tandem_core::Fault;
 use tandem_outbound::json::BadJson;
 use tandem_outbound::{Answer, Safety};
 
-/// How long to stay away when something is wrong with the installation as a whole and it names no time.
-const SITE_WAIT: Duration = Duration::from_secs(5 * 60);
+/// How long no login is tried after a fresh token was refused: the next one would be refused too, and refusals lock the
+/// user. Whatever else is wrong with the installation names no time of ours: when to come back is then the operator's word.
+const TOKEN_WAIT: Duration = Duration::from_secs(5 * 60);
 
 /// The fault behind an answer that is not 2xx.
 ///
@@ -16,26 +17,24 @@ pub(crate) fn of_status(answer: &Answer, safety: Safety, what: &str) -> Fault {
     let refusal = Refusal::of(answer);
     let status = answer.status().as_u16();
     let said = format!("{what}: the CRM answered {status}: {}", refusal.sentence());
-    let wait = answer.head.retry_after.unwrap_or(SITE_WAIT);
+    let wish = answer.head.retry_after;
     match status {
         300..=399 => Fault::systemic(
             "payamgostar.not_the_api",
             format!("{what}: the CRM answered {status}, a redirect; is the base address right?"),
-        )
-        .after(SITE_WAIT),
-        401 => Fault::systemic("payamgostar.token_refused", said).after(SITE_WAIT),
-        402 => Fault::systemic("payamgostar.licence", said).after(wait),
+        ),
+        401 => Fault::systemic("payamgostar.token_refused", said).after(TOKEN_WAIT),
+        402 => with_wish(Fault::systemic("payamgostar.licence", said), wish),
         // Allowed hours, allowed addresses and missing rights of the service user (sheet §1.2) concern every record.
-        403 => Fault::systemic("payamgostar.forbidden", said).after(wait),
+        403 => with_wish(Fault::systemic("payamgostar.forbidden", said), wish),
         408 if safety == Safety::Write => in_doubt(said),
         408 => Fault::transient("payamgostar.timeout", said),
-        429 => Fault::systemic("payamgostar.rate_limited", said)
-            .after(answer.head.retry_after.unwrap_or(Duration::from_secs(60))),
+        429 => Fault::systemic("payamgostar.rate_limited", said).after(wish.unwrap_or(Duration::from_secs(60))),
         404 => Fault::permanent("payamgostar.not_found", said),
-        405 | 415 => Fault::systemic("payamgostar.not_the_api", said).after(SITE_WAIT),
+        405 | 415 => Fault::systemic("payamgostar.not_the_api", said),
         400..=499 => refused(&refusal, said),
         _ if safety == Safety::Write => in_doubt(said),
-        _ => with_wish(Fault::transient("payamgostar.server_error", said), answer.head.retry_after),
+        _ => with_wish(Fault::transient("payamgostar.server_error", said), wish),
     }
 }
 
@@ -63,7 +62,7 @@ fn with_wish(fault: Fault, wish: Option<Duration>) -> Fault {
 pub(crate) fn unreadable(bad: &BadJson, what: &str) -> Fault {
     let said = format!("{what}: the CRM's answer can't be read: {bad}");
     match bad {
-        BadJson::Markup => Fault::systemic("payamgostar.not_the_api", said).after(SITE_WAIT),
+        BadJson::Markup => Fault::systemic("payamgostar.not_the_api", said),
         BadJson::Empty | BadJson::Cut | BadJson::NotJson { .. } => Fault::transient("payamgostar.bad_answer", said),
         BadJson::Shape { .. } => Fault::permanent("payamgostar.unexpected_shape", said),
     }

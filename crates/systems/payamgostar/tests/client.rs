@@ -361,6 +361,8 @@ async fn wrong_answers_to_a_read_are_classed_by_what_they_mean() {
         let server = answering(PERSON_GET, answer).await;
         let fault = client(&server).identity(IdentityKind::Person, id()).await.unwrap_err();
         assert_eq!((fault.class, fault.code), (class, code));
+        let asked = (code == "payamgostar.rate_limited").then_some(Duration::from_secs(30));
+        assert_eq!(fault.retry_after, asked, "{code}: only the CRM's own wish is one");
     }
 }
 

@@ -8,7 +8,6 @@ use tandem_outbound::Answer;
 
 pub(crate) const REFUSED: &str = "siagh.refused";
 const WAIT: Duration = Duration::from_secs(60);
-const NOT_THE_API_WAIT: Duration = Duration::from_secs(5 * 60);
 /// The longest part of a complaint that is kept; a script crash lists its whole stack.
 const LONGEST: usize = 500;
 
@@ -47,8 +46,9 @@ pub(crate) fn session_refused(said: &str) -> Fault {
     Fault::systemic("siagh.session_refused", said).after(WAIT)
 }
 
+/// Names no wait of ours: when to come back is the operator's word.
 pub(crate) fn not_the_api(said: String) -> Fault {
-    Fault::systemic("siagh.not_the_api", format!("{said}; is the address right?")).after(NOT_THE_API_WAIT)
+    Fault::systemic("siagh.not_the_api", format!("{said}; is the address right?"))
 }
 
 /// A save answered with a status that is neither success nor about the session.

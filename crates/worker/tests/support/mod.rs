@@ -10,8 +10,8 @@ use tandem_core::bridge::{
 use tandem_core::lane::{ConsumeOptions, Consumer, Delivery, Depth, KeepFuture, LaneError, Lanes, Origin, Published};
 use tandem_core::plan::{OpenIntent, Recovery, StepResult};
 use tandem_core::{
-    Bridge, BridgeId, Effect, Fault, Fields, JobId, Lane, LedgerRow, Notice, Nudge, Plan, RecordKey, Step, Trigger,
-    Verb,
+    Bridge, BridgeId, Effect, Fault, Fields, JobId, Lane, LedgerRow, Notice, Nudge, Plan, RecordKey, State, Step,
+    Trigger, Verb,
 };
 use tandem_engine::{Engine, Policy, Publisher, Register, SystemClock};
 use tandem_store::{Options, Store};
@@ -33,45 +33,78 @@ pub struct HandLane {
     put: mpsc::UnboundedSender<(Nudge, Origin)>,
     taken: Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<(Nudge, Origin)>>>,
     pub ends: Arc<Mutex<Vec<End>>>,
+    /// The state of each record at the moment of its last ack.
+    pub acked_in: Arc<Mutex<HashMap<String, State>>>,
+    broken: Arc<Notify>,
+    store: Store,
 }
 
 impl HandLane {
-    fn new() -> Self {
+    fn new(store: Store) -> Self {
         let (put, taken) = mpsc::unbounded_channel();
-        Self { put, taken: Arc::new(tokio::sync::Mutex::new(taken)), ends: Arc::default() }
+        let taken = Arc::new(tokio::sync::Mutex::new(taken));
+        Self { put, taken, ends: Arc::default(), acked_in: Arc::default(), broken: Arc::default(), store }
+    }
+    /// The link to the lane is lost: the consumer that waits for a nudge ends with an error.
+    pub fn break_the_link(&self) {
+        self.broken.notify_one();
     }
     pub fn nudge(&self, id: &str, origin: Origin) {
         self.put.send((Nudge { key: key(id), lane: Lane::Live }, origin)).unwrap();
     }
 }
 
-struct HandDelivery(Nudge, Origin, Arc<Mutex<Vec<End>>>);
+struct HandDelivery {
+    nudge: Nudge,
+    origin: Origin,
+    ends: Arc<Mutex<Vec<End>>>,
+    acked_in: Arc<Mutex<HashMap<String, State>>>,
+    store: Store,
+}
 
 #[async_trait]
 impl Delivery for HandDelivery {
     fn nudge(&self) -> &Nudge {
-        &self.0
+        &self.nudge
     }
     fn origin(&self) -> Origin {
-        self.1
+        self.origin
     }
     async fn ack(self: Box<Self>) -> Result<(), LaneError> {
-        self.2.lock().unwrap().push(End::Acked(self.0.key.source_id.to_string()));
+        let id = self.nudge.key.source_id.to_string();
+        if let Some(row) = self.store.row(&self.nudge.key).await.unwrap() {
+            self.acked_in.lock().unwrap().insert(id.clone(), row.state);
+        }
+        self.ends.lock().unwrap().push(End::Acked(id));
         Ok(())
     }
     async fn dead(self: Box<Self>) -> Result<(), LaneError> {
-        self.2.lock().unwrap().push(End::Dead(self.0.key.source_id.to_string()));
+        self.ends.lock().unwrap().push(End::Dead(self.nudge.key.source_id.to_string()));
         Ok(())
     }
 }
 
-struct HandConsumer(Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<(Nudge, Origin)>>>, Arc<Mutex<Vec<End>>>);
+/// A consumer takes what is in the lane it came from.
+#[derive(Clone)]
+struct HandConsumer {
+    taken: Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<(Nudge, Origin)>>>,
+    ends: Arc<Mutex<Vec<End>>>,
+    acked_in: Arc<Mutex<HashMap<String, State>>>,
+    broken: Arc<Notify>,
+    store: Store,
+}
 
 #[async_trait]
 impl Consumer for HandConsumer {
     async fn next(&mut self) -> Result<Box<dyn Delivery>, LaneError> {
-        let (nudge, origin) = self.0.lock().await.recv().await.ok_or_else(|| LaneError("closed".into()))?;
-        Ok(Box::new(HandDelivery(nudge, origin, self.1.clone())))
+        let mut taken = self.taken.lock().await;
+        let next = tokio::select! {
+            () = self.broken.notified() => return Err(LaneError("the link is lost".into())),
+            next = taken.recv() => next,
+        };
+        let (nudge, origin) = next.ok_or_else(|| LaneError("closed".into()))?;
+        let (ends, acked_in, store) = (self.ends.clone(), self.acked_in.clone(), self.store.clone());
+        Ok(Box::new(HandDelivery { nudge, origin, ends, acked_in, store }))
     }
 }
 
@@ -85,7 +118,13 @@ impl Lanes for HandLane {
         vec![Published::Stored; nudges.len()]
     }
     async fn consume(&self, _: &BridgeId, _: &ConsumeOptions) -> Result<Box<dyn Consumer>, LaneError> {
-        Ok(Box::new(HandConsumer(self.taken.clone(), self.ends.clone())))
+        Ok(Box::new(HandConsumer {
+            taken: self.taken.clone(),
+            ends: self.ends.clone(),
+            acked_in: self.acked_in.clone(),
+            broken: self.broken.clone(),
+            store: self.store.clone(),
+        }))
     }
     async fn depth(&self, _: &BridgeId) -> Result<Depth, LaneError> {
         Ok(Depth::default())
@@ -113,11 +152,13 @@ pub struct HandBridge {
     /// While closed, writes wait in here.
     pub gate: tokio::sync::Semaphore,
     pub entered: Notify,
+    /// How many writes are in there now, and how many were at most.
+    pub inside: Mutex<(usize, usize)>,
 }
 
 impl HandBridge {
     fn new() -> Self {
-        let kind = KindSpec { id: "thing".into(), title: "thing", entity_type: "THING", mappings: &[] };
+        let kind = KindSpec { id: "thing".into(), mappings: &[] };
         let spec = BridgeSpec { id: "hand".into(), kinds: vec![kind], jobs: vec![], webhooks: None, concurrency: 4 };
         Self {
             spec,
@@ -128,6 +169,7 @@ impl HandBridge {
             written: Mutex::default(),
             gate: tokio::sync::Semaphore::new(1_000),
             entered: Notify::new(),
+            inside: Mutex::default(),
         }
     }
 }
@@ -169,7 +211,13 @@ impl Bridge for HandBridge {
     async fn apply(&self, context: StepContext<'_>) -> StepResult {
         let id = context.row.key.source_id.to_string();
         self.entered.notify_one();
+        {
+            let mut inside = self.inside.lock().unwrap();
+            inside.0 += 1;
+            inside.1 = inside.1.max(inside.0);
+        }
         let _pass = self.gate.acquire().await.unwrap();
+        self.inside.lock().unwrap().0 -= 1;
         if let Some(fault) = self.refuses.lock().unwrap().get(&id) {
             return Err(fault.clone());
         }
@@ -207,11 +255,15 @@ pub struct Running {
 
 impl Running {
     pub async fn start() -> Self {
+        Self::start_with(Settings::default()).await
+    }
+
+    pub async fn start_with(settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("ledger.sqlite").display());
         let store = Store::connect(&url, Options::default()).await.unwrap();
         store.migrate().await.unwrap();
-        let (lane, bridge) = (Arc::new(HandLane::new()), Arc::new(HandBridge::new()));
+        let (lane, bridge) = (Arc::new(HandLane::new(store.clone())), Arc::new(HandBridge::new()));
         let policy = Policy {
             probe_first: Duration::from_millis(20),
             probe_longest: Duration::from_millis(40),
@@ -221,7 +273,7 @@ impl Running {
         let engine = Engine::new(store.clone(), register, Arc::new(SystemClock), policy, "worker-1");
         let lanes: Arc<dyn Lanes> = lane.clone();
         let publisher = Publisher::new(lanes.clone(), store.clone(), Duration::from_secs(1));
-        let settings = Settings { circuit_check: Duration::from_millis(10), ..Settings::default() };
+        let settings = Settings { circuit_check: Duration::from_millis(10), ..settings };
         let stop = CancellationToken::new();
         let worker = tokio::spawn(Worker::new(engine, lanes, publisher, settings).run(stop.clone()));
         Self { lane, bridge, store, stop, worker, _folder: folder }
@@ -239,10 +291,24 @@ impl Running {
         self.store.row(&key(id)).await.unwrap().unwrap()
     }
 
-    /// Waits until the nudge of a record has ended so.
+    /// Waits until a nudge of a record has ended so.
     pub async fn ended(&self, end: End) {
+        self.ended_times(end, 1).await;
+    }
+
+    /// Waits until so many nudges of a record have ended so.
+    pub async fn ended_times(&self, end: End, times: usize) {
         tandem_testbed::signal::eventually(DEADLINE, || async {
-            self.lane.ends.lock().unwrap().contains(&end).then_some(())
+            let ends = self.lane.ends.lock().unwrap().iter().filter(|e| **e == end).count();
+            (ends >= times).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until so many writes stand before the closed gate.
+    pub async fn inside(&self, writes: usize) {
+        tandem_testbed::signal::eventually(DEADLINE, || async {
+            (self.bridge.inside.lock().unwrap().0 >= writes).then_some(())
         })
         .await;
     }
