@@ -10,12 +10,16 @@ use tandem_core::lane::{Lane, Lanes, Published};
 use tandem_queue::RabbitLanes;
 use tandem_testbed::proxy::ChaosProxy;
 use tandem_testbed::rabbitmq::RabbitMq;
-use tandem_testbed::signal::{eventually, within};
+use tandem_testbed::signal::{eventually, poll, within};
 
 const LONG: Duration = Duration::from_secs(90);
+/// How many nudges the publisher is ahead of the consumer before it only trickles: a few this often.
+const LEAD: usize = 1_000;
+const CALM: Duration = Duration::from_millis(500);
 
 /// A publisher and a consumer that go on whatever happens, as the pump and the worker do.
 struct Load {
+    lanes: RabbitLanes,
     stored: Arc<Mutex<HashSet<RecordKey>>>,
     seen: Arc<Mutex<HashSet<RecordKey>>>,
     unanswered: Arc<AtomicUsize>,
@@ -31,10 +35,10 @@ impl Load {
         let seen = Arc::new(Mutex::new(HashSet::new()));
         let unanswered = Arc::new(AtomicUsize::new(0));
         let stop = Arc::new(AtomicBool::new(false));
-        let publisher =
-            tokio::spawn(publish_on(lanes.clone(), bridge.clone(), stored.clone(), unanswered.clone(), stop.clone()));
-        let consumer = tokio::spawn(consume_on(lanes, bridge, seen.clone()));
-        Self { stored, seen, unanswered, stop, publisher, consumer }
+        let said = Said { stored: stored.clone(), seen: seen.clone(), unanswered: unanswered.clone() };
+        let publisher = tokio::spawn(publish_on(lanes.clone(), bridge.clone(), said, stop.clone()));
+        let consumer = tokio::spawn(consume_on(lanes.clone(), bridge, seen.clone()));
+        Self { lanes, stored, seen, unanswered, stop, publisher, consumer }
     }
 
     fn seen(&self) -> usize {
@@ -52,20 +56,33 @@ impl Load {
         within(LONG, self.publisher).await.unwrap();
         let stored = self.stored.lock().unwrap().clone();
         let missing = || stored.difference(&self.seen.lock().unwrap()).count();
-        eventually(LONG, || async { (missing() == 0).then_some(()) }).await;
+        if poll(LONG, || async { (missing() == 0).then_some(()) }).await.is_none() {
+            let depth = self.lanes.depth(&"b".into()).await;
+            panic!("{} of {} that were stored were not seen; the lanes hold {depth:?}", missing(), stored.len());
+        }
         self.consumer.abort();
         stored.len()
     }
 }
 
-async fn publish_on(
-    lanes: RabbitLanes,
-    bridge: BridgeId,
+/// What the publisher writes down, and what it looks at.
+struct Said {
     stored: Arc<Mutex<HashSet<RecordKey>>>,
+    seen: Arc<Mutex<HashSet<RecordKey>>>,
     unanswered: Arc<AtomicUsize>,
-    stop: Arc<AtomicBool>,
-) {
+}
+
+impl Said {
+    /// A broker takes nudges several times as fast as it hands them out: without a limit to its lead, what waits at the
+    /// end of a test takes minutes.
+    fn is_far_ahead(&self) -> bool {
+        self.stored.lock().unwrap().len() > self.seen.lock().unwrap().len() + LEAD
+    }
+}
+
+async fn publish_on(lanes: RabbitLanes, bridge: BridgeId, said: Said, stop: Arc<AtomicBool>) {
     for batch in 0.. {
+        poll(CALM, || async { (stop.load(Ordering::SeqCst) || !said.is_far_ahead()).then_some(()) }).await;
         if stop.load(Ordering::SeqCst) {
             return;
         }
@@ -75,8 +92,8 @@ async fn publish_on(
         let answers = lanes.publish(&nudges, Duration::from_secs(2)).await;
         for (nudge, answer) in nudges.into_iter().zip(answers) {
             match answer {
-                Published::Stored => drop(stored.lock().unwrap().insert(nudge.key)),
-                _ => drop(unanswered.fetch_add(1, Ordering::SeqCst)),
+                Published::Stored => drop(said.stored.lock().unwrap().insert(nudge.key)),
+                _ => drop(said.unanswered.fetch_add(1, Ordering::SeqCst)),
             }
         }
     }
