@@ -60,7 +60,8 @@ pub(crate) async fn serve(server: Server, stop: &CancellationToken) -> std::io::
 /// One fixed prefix, and the rest read by hand: patterns would be matched as regular expressions, one after the other, for
 /// each call.
 fn intake_routes(config: &mut web::ServiceConfig) {
-    config.service(web::scope("/webhook").default_service(web::route().guard(any_of_four()).to(take)));
+    // The scope's own guard: a default service does not heed its.
+    config.service(web::scope("/webhook").guard(any_of_four()).default_service(web::to(take)));
 }
 
 fn any_of_four() -> impl guard::Guard {

@@ -189,6 +189,15 @@ impl Case<'_> {
         if self.in_doubt().await?.is_some() {
             return Ok(Resolved::InDoubt);
         }
+        // Two that point at each other, or one at itself, would leave nobody to send.
+        let of_itself = *winner == self.row.key;
+        let params = self.params().text("bridge", winner.bridge.as_str()).text("kind", winner.kind.as_str());
+        let sql = "SELECT state FROM entity_mapping WHERE bridge = :bridge AND kind = :kind AND source_id = :winner";
+        let known = self.tx.one(params.text("winner", winner.source_id.as_str()).sql(sql)).await?;
+        let state = known.map(|row| row.word::<State>("state")).transpose()?;
+        if of_itself || state.is_none_or(|state| state == State::Duplicate) {
+            return Ok(Resolved::NoWinner);
+        }
         self.keep("duplicate_of", winner.source_id.as_str()).await?;
         self.archive("SUPERSEDED").await?;
         let nudges = self.settle(State::Duplicate, &format!("duplicate of {winner}, says {}", self.actor)).await?;

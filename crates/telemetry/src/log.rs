@@ -46,7 +46,9 @@ pub fn init_to<W>(format: Format, filter: &str, colour: bool, writer: W) -> Resu
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(filter)
+    // The broker's client reports each try to connect as an error of its own; the lanes say once that the broker is away. A
+    // filter that names it overrides this.
+    let filter = EnvFilter::try_new(format!("lapin=off,{filter}"))
         .map_err(|why| LogError::Filter { filter: filter.to_owned(), why: why.to_string() })?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     let set = match format {

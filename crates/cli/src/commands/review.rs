@@ -90,6 +90,9 @@ async fn run_resolve(start: &Start, args: Resolve) -> anyhow::Result<Ended> {
             bail!("a write of {key} is in doubt; say first what became of it: --exists <number> or --again")
         }
         Resolved::NeverSeen => bail!("no version of {key} was ever looked at, so there is none to accept"),
+        Resolved::NoWinner => {
+            bail!("{key} can be a duplicate only of another record that was noticed and is no duplicate itself")
+        }
         Resolved::NeverSent => bail!(
             "{key} has no counterpart to be in step with; to leave it alone: tandem ignore, if it was made by hand: --exists <number>"
         ),

@@ -93,8 +93,9 @@ fn column(state: State) -> usize {
 fn look_around(stage: &Stage) {
     show::line("\nEverything stays up until Ctrl-C. In another terminal:");
     let with = format!("DATABASE_URL={}", stage.database);
+    let program = std::env::current_exe().map_or_else(|_| "tandem".to_owned(), |path| path.display().to_string());
     for command in ["status", "log --limit 20", "dead list", "why siagh customer <id from the log>"] {
-        show::line(format!("  {with} tandem {command}"));
+        show::line(format!("  {with} {program} {command}"));
     }
     for (what, url) in stage.urls() {
         show::line(format!("  {what}: {url} (what it takes: crates/simulators/README.md)"));

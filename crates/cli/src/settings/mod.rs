@@ -243,13 +243,26 @@ fn process(reader: &mut Reader<'_>) -> Process {
             let fits = text.chars().count() <= 100 && !text.chars().any(char::is_control);
             if fits { Ok(text.to_owned()) } else { Err("has to be at most 100 characters".to_owned()) }
         }),
-        log: reader.word("TANDEM_LOG"),
+        log: reader.with_default("TANDEM_LOG", log_filter),
         json_log: reader.one_of("TANDEM_LOG_FORMAT", &[("text", false), ("json", true)]),
         grace: reader.seconds("TANDEM_GRACE_SECONDS", 0),
         log_days: reader.number("TANDEM_LOG_RETENTION_DAYS", 1..=36_500u32),
         inbox_days: reader.number("TANDEM_INBOX_RETENTION_DAYS", 1..=36_500u32),
         runs_days: reader.number("TANDEM_RUNS_RETENTION_DAYS", 1..=36_500u32),
     }
+}
+
+/// A lone word that is no level would be taken for the name of a module, and everything else would fall silent.
+fn log_filter(text: &str) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let ends_in_level = |part: &str| {
+        let word = part.rsplit('=').next().unwrap_or_default().trim();
+        LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word))
+    };
+    if text.split(',').all(ends_in_level) {
+        return Ok(text.to_owned());
+    }
+    Err("has to be a level (error, warn, info, debug, trace) or a filter such as info,tandem_engine=debug".to_owned())
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn with_default<T>(&mut self, name: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> T {
+    pub fn with_default<T>(&mut self, name: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> T {
         self.parsed(name, parse).expect("the setting has a default that fits; a test reads them all")
     }
 

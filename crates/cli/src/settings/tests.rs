@@ -222,3 +222,14 @@ fn the_defaults_of_the_table_are_those_of_the_bridge() {
     assert_eq!(format!("{:?}", load(&[]).unwrap().systems.siagh), format!("{:?}", SiaghSettings::default()));
     assert_eq!(format!("{:?}", load(&[]).unwrap().policy), format!("{:?}", Policy::default()));
 }
+
+#[test]
+fn a_log_level_that_is_none_is_refused_and_filters_are_taken() {
+    for good in ["debug", "WARN", "info,tandem_engine=debug", "off"] {
+        assert_eq!(load(&[("TANDEM_LOG", good)]).unwrap().process.log, good);
+    }
+    for bad in ["blah", "inof", "info,tandem_engine", "tandem=loud"] {
+        let problems = load(&[("TANDEM_LOG", bad)]).unwrap_err();
+        assert!(problems[0].starts_with("TANDEM_LOG: has to be a level"), "{problems:?}");
+    }
+}

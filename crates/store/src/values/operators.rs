@@ -82,6 +82,8 @@ pub enum Resolved {
     NeverSeen,
     /// `Accept`, but it has no counterpart to be in step with.
     NeverSent,
+    /// `Duplicate` of itself, of a record that was never noticed, or of one that is a duplicate itself.
+    NoWinner,
 }
 
 /// Which log entries to list.

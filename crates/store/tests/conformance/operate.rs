@@ -20,6 +20,7 @@ crate::conformance!(
     a_write_in_doubt_is_decided_before_anything_else,
     only_a_record_under_review_is_decided_about,
     a_duplicate_is_settled_under_the_name_of_its_winner,
+    nobody_is_a_duplicate_of_itself_of_a_stranger_or_of_another_duplicate,
     a_resolution_is_refused_while_a_worker_has_the_record,
     look_ups_find_rows_by_key_and_by_counterpart,
     due_records_come_live_first_then_longest_due,
@@ -234,6 +235,7 @@ async fn only_a_record_under_review_is_decided_about(b: Bench) {
 
 async fn a_duplicate_is_settled_under_the_name_of_its_winner(b: Bench) {
     parked(&b, "1", State::NeedsReview).await;
+    b.store.notice(&[notice("2")], now()).await.unwrap();
     b.store.resolve(&key("1"), &Resolution::Duplicate(key("2")), &"reza".into(), now()).await.unwrap();
     let row = b.row("1").await;
     assert_eq!(
@@ -241,6 +243,20 @@ async fn a_duplicate_is_settled_under_the_name_of_its_winner(b: Bench) {
         (State::Duplicate, false, "duplicate of siagh customer 2, says reza")
     );
     assert_eq!(row.refs["duplicate_of"], json!("2"));
+}
+
+async fn nobody_is_a_duplicate_of_itself_of_a_stranger_or_of_another_duplicate(b: Bench) {
+    for id in ["1", "2"] {
+        parked(&b, id, State::NeedsReview).await;
+    }
+    let say = async |id: &str, winner: &str| {
+        b.store.resolve(&key(id), &Resolution::Duplicate(key(winner)), &"reza".into(), now()).await.unwrap()
+    };
+    assert_eq!(say("1", "1").await, Resolved::NoWinner);
+    assert_eq!(say("1", "never heard of").await, Resolved::NoWinner);
+    assert!(matches!(say("1", "2").await, Resolved::Done { .. }));
+    assert_eq!(say("2", "1").await, Resolved::NoWinner);
+    assert_eq!(b.row("2").await.state, State::NeedsReview);
 }
 
 async fn a_resolution_is_refused_while_a_worker_has_the_record(b: Bench) {
