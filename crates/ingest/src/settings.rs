@@ -189,7 +189,7 @@ pub struct PumpSettings {
     pub rescue_after: TimeDelta,
     /// How often the lanes are asked whether they are empty; default 5 s.
     pub rescue_every: Duration,
-    /// Fresh nudges that wait for the lanes at most; default 50,000, some 10 MB. What comes on top is left to the sweep.
+    /// Fresh nudges that wait for the lanes at most; default 20,000, some 4 MB. What comes on top is left to the sweep.
     pub waiting: usize,
 }
 
@@ -202,7 +202,7 @@ impl Default for PumpSettings {
             republish_after: TimeDelta::minutes(15),
             rescue_after: TimeDelta::seconds(20),
             rescue_every: Duration::from_secs(5),
-            waiting: 50_000,
+            waiting: 20_000,
         }
     }
 }
