@@ -39,6 +39,8 @@ CREATE UNIQUE INDEX entity_mapping_source ON entity_mapping (bridge, kind, sourc
 CREATE UNIQUE INDEX entity_mapping_dest ON entity_mapping (bridge, kind, dest_id) WHERE dest_id IS NOT NULL;
 CREATE INDEX entity_mapping_open ON entity_mapping (bridge, lane, due_at) WHERE noticed > settled;
 CREATE INDEX entity_mapping_published ON entity_mapping (bridge, published_at) WHERE noticed > settled AND lane = 'bulk' AND published_at IS NOT NULL;
+-- What the sweep has to publish: few rows, however many are open and wait in a lane.
+CREATE INDEX entity_mapping_unpublished ON entity_mapping (bridge, lane, due_at) WHERE noticed > settled AND (published_at IS NULL OR published_at < due_at);
 CREATE INDEX entity_mapping_waits ON entity_mapping (waits_for) WHERE waits_for IS NOT NULL;
 CREATE INDEX entity_mapping_state ON entity_mapping (state, bridge, kind, id);
 
@@ -109,6 +111,17 @@ CREATE TABLE webhook_event (
     note        text
 );
 CREATE INDEX webhook_event_received ON webhook_event (received_at);
+
+-- Calls that came in a crowd, page by page, until they are entered. Left uncompressed and, where it
+-- fits, in the row: it is read once, soon.
+CREATE TABLE webhook_spool (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    received_at timestamptz NOT NULL,
+    calls       bigint NOT NULL,
+    -- JSON; as text, since nothing but the store looks into it.
+    page        text NOT NULL
+) WITH (toast_tuple_target = 8160, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0);
+ALTER TABLE webhook_spool ALTER COLUMN page SET STORAGE EXTERNAL;
 
 CREATE TABLE webhook_subscription (
     route    text PRIMARY KEY,

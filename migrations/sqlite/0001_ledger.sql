@@ -40,6 +40,8 @@ CREATE UNIQUE INDEX entity_mapping_source ON entity_mapping (bridge, kind, sourc
 CREATE UNIQUE INDEX entity_mapping_dest ON entity_mapping (bridge, kind, dest_id) WHERE dest_id IS NOT NULL;
 CREATE INDEX entity_mapping_open ON entity_mapping (bridge, lane, due_at) WHERE noticed > settled;
 CREATE INDEX entity_mapping_published ON entity_mapping (bridge, published_at) WHERE noticed > settled AND lane = 'bulk' AND published_at IS NOT NULL;
+-- What the sweep has to publish: few rows, however many are open and wait in a lane.
+CREATE INDEX entity_mapping_unpublished ON entity_mapping (bridge, lane, due_at) WHERE noticed > settled AND (published_at IS NULL OR published_at < due_at);
 CREATE INDEX entity_mapping_waits ON entity_mapping (waits_for) WHERE waits_for IS NOT NULL;
 CREATE INDEX entity_mapping_state ON entity_mapping (state, bridge, kind, id);
 
@@ -106,6 +108,15 @@ CREATE TABLE webhook_event (
     note        TEXT
 );
 CREATE INDEX webhook_event_received ON webhook_event (received_at);
+
+-- Calls that came in a crowd, page by page, until they are entered.
+CREATE TABLE webhook_spool (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    received_at INTEGER NOT NULL,
+    calls       INTEGER NOT NULL,
+    -- JSON
+    page        TEXT NOT NULL
+);
 
 CREATE TABLE webhook_subscription (
     route    TEXT PRIMARY KEY,

@@ -78,9 +78,10 @@ pub fn waits_for_mapping(bridge: &BridgeId, mapping: &str, value: &str) -> Strin
 }
 
 /// "This record may be out of step."
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
     pub key: RecordKey,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     pub trigger: Trigger,
     pub actor: Actor,
@@ -127,7 +128,8 @@ impl LedgerRow {
             lease_owner: None,
             lease_until: None,
             fence: 0,
-            noticed_at: now,
+            // Never: whatever was read of it before is as good as what is read now.
+            noticed_at: DateTime::UNIX_EPOCH,
             settled_at: None,
         }
     }

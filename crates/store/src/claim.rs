@@ -55,10 +55,13 @@ async fn bulk_room(tx: &Tx, bridge: &str, claim: &Claim, now: DateTime<Utc>) -> 
     if !tx.try_exclusive(&format!("tandem bulk {bridge}")).await? {
         return Ok(0);
     }
-    let params = tx.params().text("bridge", bridge).time("stale", now - claim.republish_after);
-    let sql = "SELECT count(*) AS n FROM entity_mapping
-               WHERE bridge = :bridge AND lane = 'bulk' AND noticed > settled AND published_at IS NOT NULL AND published_at >= due_at AND published_at > :stale";
-    let out = tx.one(params.sql(sql)).await?.map_or(Ok(0), |row| row.count("n"))?;
+    let params = tx.params().text("bridge", bridge).maybe_time("stale", claim.republish_after.map(|age| now - age));
+    let fresh = if claim.republish_after.is_some() { "AND published_at > :stale" } else { "" };
+    let sql = format!(
+        "SELECT count(*) AS n FROM entity_mapping
+         WHERE bridge = :bridge AND lane = 'bulk' AND noticed > settled AND published_at IS NOT NULL AND published_at >= due_at {fresh}"
+    );
+    let out = tx.one(params.sql(&sql)).await?.map_or(Ok(0), |row| row.count("n"))?;
     Ok(usize::try_from(u64::from(claim.bulk_window).saturating_sub(out)).unwrap_or(usize::MAX))
 }
 
@@ -75,14 +78,18 @@ async fn take(
         .text("bridge", bridge)
         .text("lane", lane.as_str())
         .int("limit", i64::try_from(limit).unwrap_or(i64::MAX))
-        .time("stale", now - claim.republish_after)
+        .maybe_time("stale", claim.republish_after.map(|age| now - age))
         .time("now", now);
     // A lease that ran out says that its worker died: the nudge it had is spent, whatever the lane still holds.
+    let again = match claim.republish_after {
+        Some(_) => "OR published_at <= :stale OR published_at <= lease_until",
+        None => "",
+    };
     let sql = format!(
         "WITH due AS MATERIALIZED (
              SELECT id AS due_id FROM entity_mapping
              WHERE bridge = :bridge AND lane = :lane AND noticed > settled AND due_at <= :now AND {FREE}
-               AND (published_at IS NULL OR published_at < due_at OR published_at <= :stale OR published_at <= lease_until)
+               AND (published_at IS NULL OR published_at < due_at {again})
              ORDER BY due_at LIMIT :limit {})
          UPDATE entity_mapping SET published_at = :now FROM due WHERE entity_mapping.id = due.due_id
          RETURNING bridge, kind, source_id, lane, due_at",

@@ -27,6 +27,7 @@ mod ports;
 mod resolve;
 mod rows;
 mod settle;
+mod spool;
 mod upkeep;
 mod values;
 mod waiting;

@@ -30,9 +30,32 @@ impl Lookups for Store {
     }
 }
 
-/// Nothing was written yet when a look-up fails, so trying again is always right.
+/// The codes of look-ups that failed: the database was away, was too busy, or anything else.
+const AWAY: &str = "store.unavailable";
+const BUSY: &str = "store.contended";
+const FAILED: &str = "store.lookup";
+
+/// A look-up that failed, in the only form that a bridge can pass on. Nothing was written yet, so trying again is always
+/// right; whoever called the bridge makes it our own trouble again by [`StoreError::of_lookup`] and counts no try.
 fn fault(error: StoreError) -> Fault {
-    Fault::transient("store.lookup", error.to_string())
+    match error {
+        StoreError::Unavailable(why) => Fault::transient(AWAY, why),
+        StoreError::Contended(why) => Fault::transient(BUSY, why),
+        other => Fault::transient(FAILED, other.to_string()),
+    }
+}
+
+impl StoreError {
+    /// The failed look-up behind a fault that came through a bridge; `None` if the fault is another system's.
+    pub fn of_lookup(fault: &Fault) -> Option<Self> {
+        let why = fault.message.clone();
+        match fault.code {
+            AWAY => Some(Self::Unavailable(why)),
+            BUSY => Some(Self::Contended(why)),
+            FAILED => Some(Self::Db(why)),
+            _ => None,
+        }
+    }
 }
 
 #[async_trait]
@@ -62,5 +85,23 @@ impl DueRecords for Store {
             Ok(Depth { live: row.count("live")?, bulk: row.count("bulk")?, dead: row.count("dead")? })
         };
         self.read(params.sql(&sql)).await.and_then(depth).map_err(|error: StoreError| LaneError(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_look_up_comes_back_from_a_bridge_as_our_own_trouble_and_nothing_else_does() {
+        for error in [StoreError::Unavailable("closed".to_owned()), StoreError::Contended("locked".to_owned())] {
+            let said = error.to_string();
+            let back = StoreError::of_lookup(&fault(error)).unwrap();
+            assert!(back.is_unavailable());
+            assert_eq!(back.to_string(), said);
+        }
+        let broken = StoreError::of_lookup(&fault(StoreError::unreadable("state"))).unwrap();
+        assert!(!broken.is_unavailable(), "{broken}");
+        assert!(StoreError::of_lookup(&Fault::transient("siagh.timeout", "no answer")).is_none());
     }
 }

@@ -156,7 +156,8 @@ impl Store {
             "SELECT count(*) AS open, CAST(coalesce(sum(CASE WHEN lease_until > :now THEN 1 ELSE 0 END), 0) AS bigint) AS leased,
                     min(CASE WHEN due_at <= :now THEN due_at END) AS oldest, min(CASE WHEN due_at > :now THEN due_at END) AS next_due,
                     (SELECT count(*) FROM effect_journal j JOIN entity_mapping e ON e.id = j.row_id
-                     WHERE j.live AND j.status = 'OPEN' AND e.state <> 'NEEDS_REVIEW' {of_bridge}) AS journaled
+                     WHERE j.live AND j.status = 'OPEN' AND e.state <> 'NEEDS_REVIEW' {of_bridge}) AS journaled,
+                    (SELECT CAST(coalesce(sum(calls), 0) AS bigint) FROM webhook_spool) AS spooled
              FROM entity_mapping e WHERE noticed > settled {of_bridge}"
         );
         let found = self.read(params.sql(&sql)).await?;
@@ -167,11 +168,12 @@ impl Store {
             oldest: row.maybe_time("oldest")?,
             next_due: row.maybe_time("next_due")?,
             journaled: row.count("journaled")?,
+            spooled: row.count("spooled")?,
         })
     }
 
-    /// One line per record that is still open, held by somebody, or has an open intent although nobody reviews it. For tests:
-    /// after all work is done there must be none.
+    /// One line per record that is still open, held by somebody, or has an open intent although nobody reviews it, and one if
+    /// calls are in the spool. For tests: after all work is done there must be none.
     pub async fn leftovers(&self, now: DateTime<Utc>) -> Result<Vec<String>> {
         let sql = "SELECT e.bridge, e.kind, e.source_id, e.state, e.reason, e.noticed, e.settled, (lease_until > :now) AS held,
                           (SELECT count(*) FROM effect_journal j WHERE j.row_id = e.id AND j.live AND j.status = 'OPEN') AS intents
@@ -180,6 +182,8 @@ impl Store {
                       OR (e.state <> 'NEEDS_REVIEW' AND e.id IN (SELECT row_id FROM effect_journal WHERE live AND status = 'OPEN'))
                    ORDER BY e.id";
         let found = self.read(self.params().time("now", now).sql(sql)).await?;
+        let spooled = self.open_work(None, now).await?.spooled;
+        let in_spool = (spooled > 0).then(|| Ok(format!("{spooled} webhook calls are in the spool")));
         found
             .iter()
             .map(|row| {
@@ -191,6 +195,7 @@ impl Store {
                     row.text("reason")?
                 ))
             })
+            .chain(in_spool)
             .collect()
     }
 }

@@ -1,10 +1,11 @@
 //! The inbox: webhook calls, stored together with the notices that they carry; and how many came, per route.
 
-use crate::db::retried;
-use crate::dialect::Column;
+use crate::db::{Tx, retried};
+use crate::dialect::{Column, Dialect};
 use crate::notice::{batch, live_nudges, upsert, upsert_those_in};
 use crate::{InboxEntry, Result, Store, WebhookEvent, WebhookRoute};
 use chrono::{DateTime, Utc};
+use sea_orm::Statement;
 use serde::Serialize;
 use std::collections::HashSet;
 use tandem_core::{Nudge, RecordKey};
@@ -38,34 +39,13 @@ impl Store {
     }
 
     async fn accept_once(&self, entries: &[InboxEntry], now: DateTime<Utc>) -> Result<Vec<Nudge>> {
-        let params = self
-            .params()
-            .rows("inbox", &entries.iter().map(Call::of).collect::<Vec<_>>())
-            .rows("batch", &batch(entries.iter().filter_map(|entry| entry.notice.as_ref())))
-            .time("now", now);
-        let inbox = format!(
-            "INSERT INTO webhook_event (id, received_at, route, remote, event, kind_word, label, bridge, kind, source_id, note)
-             SELECT {}, :now, b.route, b.remote, b.event, b.kind_word, b.label, b.bridge, b.kind, b.source_id, b.note FROM {} WHERE true
-             ON CONFLICT (id) DO NOTHING RETURNING id, bridge, kind, source_id",
-            self.dialect.as_uuid("b.id"),
-            self.dialect.batch(":inbox", INBOX)
-        );
-        let found = if self.dialect.writes_in_with() {
-            let fresh = "SELECT bridge, kind, source_id, count(*) AS times FROM inbox WHERE bridge IS NOT NULL GROUP BY bridge, kind, source_id";
-            let ledger = upsert_those_in(self.dialect, &format!("({fresh})"));
-            self.write(params.sql(&format!("WITH inbox AS ({inbox}) {ledger}"))).await?
-        } else {
-            let tx = self.begin().await?;
-            let mut fresh: HashSet<Uuid> =
-                tx.all(params.sql(&inbox)).await?.iter().map(|row| row.uuid("id")).collect::<Result<_>>()?;
-            let first =
-                entries.iter().filter(|entry| fresh.remove(&entry.id)).filter_map(|entry| entry.notice.as_ref());
-            let params = tx.params().rows("batch", &batch(first)).time("now", now);
-            let found = tx.all(params.sql(&upsert(self.dialect))).await?;
-            tx.commit().await?;
-            found
-        };
-        live_nudges(&found)
+        if self.dialect.writes_in_with() {
+            return live_nudges(&self.write(entering(self.dialect, entries, now, now)).await?);
+        }
+        let tx = self.begin().await?;
+        let nudges = enter(&tx, entries, now, now).await?;
+        tx.commit().await?;
+        Ok(nudges)
     }
 
     /// What came in per route.
@@ -136,6 +116,52 @@ impl Store {
             })
             .collect()
     }
+}
+
+/// Enters calls into the inbox and notices what they carry, within a transaction that does more.
+pub(crate) async fn enter(
+    tx: &Tx,
+    entries: &[InboxEntry],
+    received_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Nudge>> {
+    if tx.dialect.writes_in_with() {
+        return live_nudges(&tx.all(entering(tx.dialect, entries, received_at, now)).await?);
+    }
+    let params = tx.params().rows("inbox", &calls(entries)).time("received", received_at);
+    let mut fresh: HashSet<Uuid> =
+        tx.all(params.sql(&inbox(tx.dialect))).await?.iter().map(|row| row.uuid("id")).collect::<Result<_>>()?;
+    let first = entries.iter().filter(|entry| fresh.remove(&entry.id)).filter_map(|entry| entry.notice.as_ref());
+    let params = tx.params().rows("batch", &batch(first)).time("now", now);
+    live_nudges(&tx.all(params.sql(&upsert(tx.dialect))).await?)
+}
+
+/// Both in one statement. Postgres only.
+fn entering(dialect: Dialect, entries: &[InboxEntry], received_at: DateTime<Utc>, now: DateTime<Utc>) -> Statement {
+    let fresh = "SELECT bridge, kind, source_id, count(*) AS times FROM inbox WHERE bridge IS NOT NULL GROUP BY bridge, kind, source_id";
+    let ledger = upsert_those_in(dialect, &format!("({fresh})"));
+    let params = dialect
+        .params()
+        .rows("inbox", &calls(entries))
+        .rows("batch", &batch(entries.iter().filter_map(|entry| entry.notice.as_ref())))
+        .time("received", received_at)
+        .time("now", now);
+    params.sql(&format!("WITH inbox AS ({}) {ledger}", inbox(dialect)))
+}
+
+/// Keeps the calls in `:inbox`; answers those that were not there before.
+fn inbox(dialect: Dialect) -> String {
+    format!(
+        "INSERT INTO webhook_event (id, received_at, route, remote, event, kind_word, label, bridge, kind, source_id, note)
+         SELECT {}, :received, b.route, b.remote, b.event, b.kind_word, b.label, b.bridge, b.kind, b.source_id, b.note FROM {} WHERE true
+         ON CONFLICT (id) DO NOTHING RETURNING id, bridge, kind, source_id",
+        dialect.as_uuid("b.id"),
+        dialect.batch(":inbox", INBOX)
+    )
+}
+
+fn calls(entries: &[InboxEntry]) -> Vec<Call<'_>> {
+    entries.iter().map(Call::of).collect()
 }
 
 /// A call, with the names of [`INBOX`].

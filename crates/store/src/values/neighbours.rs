@@ -1,13 +1,14 @@
 //! The ledger's neighbours: the inbox, mappings, jobs and their runs, circuits, and how long things are kept.
 
+use crate::StoreError;
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tandem_core::{BridgeId, JobId, Notice, Nudge, RecordKey};
 use uuid::Uuid;
 
 /// One webhook call for the inbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboxEntry {
     /// Made by the caller (version 7). The same id twice is stored once.
     pub id: Uuid,
@@ -15,13 +16,29 @@ pub struct InboxEntry {
     /// Where the call came from, as text.
     pub remote: String,
     /// What the call said; each is cut to 200 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind_word: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// The record that may be out of step; `None` = the call was understood and of no interest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<Notice>,
     /// Why it was ignored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+/// What became of a page of the spool.
+#[derive(Debug)]
+pub struct Unspooled {
+    /// Calls that were entered.
+    pub calls: usize,
+    /// Live records that are open, due and in nobody's hands; marked as published.
+    pub nudges: Vec<Nudge>,
+    /// Why the page could not be entered. It stays in the spool, call by call.
+    pub refused: Option<StoreError>,
 }
 
 /// A value of the source and what it is called in the destination.

@@ -43,6 +43,8 @@ pub struct OpenWork {
     pub next_due: Option<DateTime<Utc>>,
     /// Open intents of records that are not under review.
     pub journaled: u64,
+    /// Webhook calls, of any bridge, that are stored and not in the ledger yet.
+    pub spooled: u64,
 }
 
 /// What a person decided about a record.

@@ -41,8 +41,9 @@ pub struct Claim {
     pub limit: u32,
     /// Bulk rows of one bridge that may be published and unsettled at once.
     pub bulk_window: u32,
-    /// A row published longer ago than this and still unsettled is published again.
-    pub republish_after: TimeDelta,
+    /// A row published longer ago than this and still unsettled is published again, and so is one whose worker let its
+    /// lease run out. To find them all open rows are read; `None` leaves them alone, and reads only what is not published.
+    pub republish_after: Option<TimeDelta>,
     /// Bridges that are left alone: their circuit is open.
     pub skip: Vec<BridgeId>,
 }

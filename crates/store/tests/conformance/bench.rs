@@ -30,10 +30,13 @@ impl Bench {
     pub async fn another(&self) -> Store {
         Store::connect(&self.url, Options::default()).await.unwrap()
     }
+    pub fn is_sqlite(&self) -> bool {
+        self.url.starts_with("sqlite")
+    }
     /// A statement past the store.
     pub async fn execute(&self, sql: &'static str) -> u64 {
         use sqlx::Connection;
-        if self.url.starts_with("sqlite") {
+        if self.is_sqlite() {
             let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
             sqlx::query(sql).execute(&mut connection).await.unwrap().rows_affected()
         } else {
@@ -97,7 +100,7 @@ pub fn sighting(id: &str, checksum: Option<&str>) -> Sighting {
     }
 }
 pub fn claim() -> Claim {
-    Claim { limit: 100, bulk_window: 100, republish_after: TimeDelta::minutes(10), skip: Vec::new() }
+    Claim { limit: 100, bulk_window: 100, republish_after: Some(TimeDelta::minutes(10)), skip: Vec::new() }
 }
 pub fn step(name: &str) -> Step {
     Step {

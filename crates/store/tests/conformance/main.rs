@@ -8,6 +8,7 @@ mod notice;
 mod operate;
 mod schema;
 mod settle;
+mod spool;
 mod waiting;
 
 /// Makes two tests of each named function, `sqlite::name` and `postgres::name`.

@@ -1,6 +1,6 @@
 use crate::bench::*;
-use tandem_core::{Actor, BridgeId, Lane, Notice, State, Trigger};
-use tandem_store::{InboxEntry, Leased, WebhookRoute};
+use tandem_core::{Actor, BridgeId, Lane, Notice, Nudge, State, Trigger};
+use tandem_store::{Claim, InboxEntry, Leased, WebhookRoute};
 use uuid::Uuid;
 
 crate::conformance!(
@@ -18,6 +18,7 @@ crate::conformance!(
     calls_are_counted_by_route_and_the_latest_moment_stays,
     the_same_inbox_id_twice_is_kept_and_noticed_once,
     a_sweep_takes_each_record_once_until_it_goes_stale,
+    a_quick_sweep_finds_what_is_not_published_and_leaves_the_rest_to_a_thorough_one,
     a_sweep_takes_live_before_bulk_and_keeps_to_its_limits,
     a_sweep_leaves_skipped_bridges_future_work_and_held_records_alone,
     an_unpublished_record_is_taken_by_the_next_sweep,
@@ -195,6 +196,26 @@ async fn a_sweep_takes_each_record_once_until_it_goes_stale(b: Bench) {
     assert_eq!(b.store.claim_due(&claim(), later(1)).await.unwrap(), [], "the notice itself marked it");
     assert_eq!(b.store.claim_due(&claim(), later(601)).await.unwrap().len(), 1);
     assert_eq!(b.store.claim_due(&claim(), later(602)).await.unwrap(), []);
+}
+
+async fn a_quick_sweep_finds_what_is_not_published_and_leaves_the_rest_to_a_thorough_one(b: Bench) {
+    b.store.notice(&[notice("stale"), notice("given back"), bulk("bulk")], now()).await.unwrap();
+    b.store.notice(&[notice("retried"), notice("dead worker's")], now()).await.unwrap();
+    b.store.unpublish(&[key("given back")]).await.unwrap();
+    let (lease, _) = b.take("retried").await;
+    b.store.release(&lease, later(300), Some("later")).await.unwrap();
+    b.take("dead worker's").await;
+    let quick = Claim { republish_after: None, ..claim() };
+    let taken = |nudges: Vec<Nudge>| {
+        let mut ids: Vec<String> = nudges.into_iter().map(|nudge| nudge.key.source_id.into_string()).collect();
+        ids.sort();
+        ids
+    };
+    assert_eq!(taken(b.store.claim_due(&quick, later(1)).await.unwrap()), ["bulk", "given back"]);
+    assert_eq!(taken(b.store.claim_due(&quick, later(700)).await.unwrap()), ["retried"]);
+    assert_eq!(taken(b.store.claim_due(&quick, later(700)).await.unwrap()), [""; 0]);
+    let rest = ["bulk", "dead worker's", "given back", "stale"];
+    assert_eq!(taken(b.store.claim_due(&claim(), later(700)).await.unwrap()), rest);
 }
 
 async fn a_sweep_takes_live_before_bulk_and_keeps_to_its_limits(b: Bench) {
