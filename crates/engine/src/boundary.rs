@@ -20,8 +20,10 @@ macro_rules! boundaries {
 boundaries!(
     /// A webhook has been read and not yet stored.
     WebhookRead => "webhook_read",
-    /// Its inbox row and its notice are committed, the sender has no answer yet.
+    /// It is committed, in inbox and ledger or in the spool; the sender has no answer yet.
     WebhookCommitted => "webhook_committed",
+    /// A page of the spool is in inbox and ledger, its nudges not yet handed over.
+    PageEntered => "page_entered",
     /// A page of a scan has been read and nothing of it noticed.
     ScanPageRead => "scan_page_read",
     /// The page is noticed, its place not yet saved.

@@ -6,20 +6,21 @@
 pub mod boundary;
 mod circuit;
 mod clock;
+mod engine;
+mod look;
 mod policy;
 mod preview;
 mod publisher;
 mod register;
 mod scan;
 mod settle;
-mod work;
 
 pub use boundary::Boundary;
 pub use circuit::Circuits;
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use engine::{Engine, NotNow, Outcome, Worked};
 pub use policy::Policy;
 pub use preview::Preview;
 pub use publisher::Publisher;
 pub use register::Register;
 pub use scan::{ScanError, ScanProgress, ScanSummary};
-pub use work::{Engine, NotNow, Outcome, Worked};

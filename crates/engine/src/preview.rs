@@ -1,6 +1,7 @@
 //! The plan of a record without any of its consequences: what `tandem plan` and the console show.
 
-use crate::work::{self, Engine};
+use crate::Engine;
+use crate::look;
 use tandem_core::guard::Verdict;
 use tandem_core::{Fault, Fetched, LedgerRow, Plan, RecordKey, Stamp};
 use tandem_store::StoreError;
@@ -33,14 +34,22 @@ impl Engine {
         let record = match bridge.fetch(&row).await {
             Ok(Fetched::Present(record)) => record,
             Ok(Fetched::Absent) => {
-                let plan = bridge.plan_absent(&row, &self.store).await;
+                let plan = unless_ours(bridge.plan_absent(&row, &self.store).await)?;
                 return Ok(Preview { row: known, verdict: None, plan });
             }
             Err(fault) => return Ok(Preview { row: known, verdict: None, plan: Err(fault) }),
         };
         let journal = self.store.intents(row.id).await?;
-        let verdict = work::judge(self, &row, &record, &journal);
-        let plan = work::plan(self, bridge.as_ref(), &row, &record, &journal, &Stamp::new("preview")).await;
-        Ok(Preview { row: known, verdict: Some(verdict), plan })
+        let verdict = look::judge(self, &row, &record, &journal);
+        let plan = look::plan(self, bridge.as_ref(), &row, &record, &journal, &Stamp::new("preview")).await;
+        Ok(Preview { row: known, verdict: Some(verdict), plan: unless_ours(plan)? })
+    }
+}
+
+/// A plan or a fault of the other systems; a look-up in our own ledger that failed is neither.
+fn unless_ours(plan: Result<Plan, Fault>) -> Result<Result<Plan, Fault>, StoreError> {
+    match plan.as_ref().err().and_then(StoreError::of_lookup) {
+        Some(error) => Err(error),
+        None => Ok(plan),
     }
 }

@@ -3,9 +3,9 @@
 //! One scan of a job runs at a time over all copies, by a lease that lives as long as a record's and is renewed while the
 //! scan runs. A scan that was cut off goes on at the page it had reached; noticing a page twice does no harm.
 
+use crate::Engine;
 use crate::boundary::{self, Boundary};
 use crate::publisher::Publisher;
-use crate::work::Engine;
 use tandem_core::bridge::{JobSpec, ScanFrom, ScanPage};
 use tandem_core::{Actor, BridgeId, Fault, FaultClass, JobId};
 use tandem_store::{JobLease, StoreError};
@@ -43,6 +43,12 @@ pub enum ScanError {
     Stopped,
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<Fault> for ScanError {
+    fn from(fault: Fault) -> Self {
+        StoreError::of_lookup(&fault).map_or(Self::Source(fault), Self::Store)
+    }
 }
 
 impl Engine {
@@ -123,33 +129,35 @@ impl Scan<'_> {
         progress: &mut (dyn FnMut(&ScanProgress) + Send),
         gaps: &mut Vec<String>,
     ) -> Result<ScanProgress, ScanError> {
-        let bridge = self
-            .engine
-            .register
-            .get(&self.lease.bridge)
-            .ok_or_else(|| ScanError::UnknownBridge(self.lease.bridge.clone()))?;
         let mut at = ScanProgress::default();
-        let mut place = self.lease.page.clone();
-        loop {
+        let mut next = Some(self.read(self.lease.page.as_deref()).await?);
+        while let Some(page) = next {
             if self.stop.is_cancelled() {
                 return Err(ScanError::Stopped);
             }
-            let from = ScanFrom { watermark: self.lease.watermark.as_deref(), page: place.as_deref() };
-            let page = bridge.scan(&self.lease.job, from, &self.engine.store).await.map_err(ScanError::Source)?;
-            boundary::pass(Boundary::ScanPageRead);
-            self.notice(&page, &mut at).await?;
-            if !page.gaps.is_empty() {
-                // What they are is in the run's row: the sentences repeat the source's own words.
-                let (bridge, job) = (&self.lease.bridge, &self.lease.job);
-                tracing::warn!(%bridge, %job, gaps = page.gaps.len(), "a scan could not read everything");
-                gaps.extend(page.gaps);
-            }
+            // The source and our database work at the same time; a page's place is saved only once the page is noticed.
+            let following = async {
+                match &page.next {
+                    Some(place) => self.read(Some(place)).await.map(Some),
+                    None => Ok(None),
+                }
+            };
+            let (noticed, following) = tokio::join!(self.notice(&page, &mut at), following);
+            noticed?;
+            gaps.extend(page.gaps);
             progress(&at);
-            if page.next.is_none() {
-                return Ok(at);
-            }
-            place = page.next;
+            next = following?;
         }
+        Ok(at)
+    }
+
+    async fn read(&self, place: Option<&str>) -> Result<ScanPage, ScanError> {
+        let JobLease { bridge, job, watermark, .. } = self.lease;
+        let bridge = self.engine.register.get(bridge).ok_or_else(|| ScanError::UnknownBridge(bridge.clone()))?;
+        let from = ScanFrom { watermark: watermark.as_deref(), page: place };
+        let page = bridge.scan(job, from, &self.engine.store).await?;
+        boundary::pass(Boundary::ScanPageRead);
+        Ok(page)
     }
 
     async fn notice(&self, page: &ScanPage, at: &mut ScanProgress) -> Result<(), ScanError> {
@@ -166,11 +174,9 @@ impl Scan<'_> {
         if let Some(publisher) = self.publisher {
             publisher.publish(&seen.nudges).await;
         }
+        let (place, watermark) = (page.next.as_deref(), page.watermark.as_deref());
         let (now, ttl) = (engine.now(), engine.policy.lease);
-        engine
-            .store
-            .save_job(self.lease, page.next.as_deref(), page.watermark.as_deref(), at.noticed, at.seen, now, ttl)
-            .await?;
+        engine.store.save_job(self.lease, place, watermark, at.noticed, at.seen, now, ttl).await?;
         Ok(())
     }
 }

@@ -1,7 +1,8 @@
 //! From the outcome of a look to what the ledger stores of it, in one fenced transaction.
 
 use crate::boundary::{self, Boundary};
-use crate::work::{Look, Outcome, Worked};
+use crate::engine::{Outcome, Worked};
+use crate::look::Look;
 use chrono::{DateTime, TimeDelta, Utc};
 use tandem_core::ledger::{Notice, waits_for_mapping, waits_for_record};
 use tandem_core::{Checksum, Effect, Fault, FaultClass, Plan, RecordKey, SourceRecord, State, Step};
@@ -41,8 +42,12 @@ pub(crate) enum Halt {
 }
 
 impl From<Fault> for Halt {
+    /// What came through a bridge from our own ledger is our own trouble still, and no fault of the record's.
     fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
+        match StoreError::of_lookup(&fault) {
+            Some(error) => Self::Store(error),
+            None => Self::Fault(fault),
+        }
     }
 }
 

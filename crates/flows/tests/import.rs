@@ -3,8 +3,10 @@
 use chrono::TimeDelta;
 use serde_json::json;
 use std::sync::Arc;
-use tandem_bridges::siagh::{IMPORT, SWEEP};
-use tandem_core::State;
+use tandem_bridges::siagh::{IMPORT, SIAGH, SWEEP};
+use tandem_core::bridge::ScanFrom;
+use tandem_core::{Bridge, Plan, RecordKey, State};
+use tandem_engine::SystemClock;
 use tandem_flows::{Setup, StandIn, World, contact, customer, mobile, organization, person, scan, with};
 use tandem_simulators::company::Company;
 use tandem_simulators::payamgostar::{Kind, TypeSeed};
@@ -14,6 +16,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 const SAVES: &str = "SaveFormData#2BFDA";
+const LIST: &str = "GetAll";
 
 fn ids(world: &World) -> Vec<Uuid> {
     world.crm.identities().iter().map(|identity| identity["crmId"].as_str().unwrap().parse().unwrap()).collect()
@@ -113,9 +116,58 @@ async fn planning_an_import_counts_and_writes_nothing() {
     let mut planned = 0;
     for row in world.rows().await {
         let preview = world.engine.preview(&row.key).await.unwrap();
-        planned += usize::from(matches!(preview.plan, Ok(tandem_core::Plan::Write { .. })));
+        planned += usize::from(matches!(preview.plan, Ok(Plan::Write { .. })));
     }
     assert_eq!((planned, world.crm.identity_count()), (19, 0));
+}
+
+#[tokio::test]
+async fn planning_an_import_asks_both_systems_for_lists_and_not_for_each_contact() {
+    let world = company(600).await;
+    // As `tandem import siagh --plan` does it: by the real clock, and the ledger knows none of them.
+    let engine = world.engine_with(world.bridge.clone(), Arc::new(SystemClock), "planning");
+    let (mut planned, mut page) = (0, None::<String>);
+    loop {
+        let from = ScanFrom { watermark: None, page: page.as_deref() };
+        let read = world.bridge.scan(&IMPORT.into(), from, &world.store).await.unwrap();
+        for sighting in read.sightings {
+            let preview = engine.preview(&RecordKey::new(SIAGH, sighting.kind, sighting.source_id)).await.unwrap();
+            assert!(matches!(preview.plan, Ok(Plan::Write { .. })), "{preview:?}");
+            planned += 1;
+        }
+        page = read.next;
+        if page.is_none() {
+            break;
+        }
+    }
+    assert_eq!(planned, 599);
+    let calls = (world.finance.calls_to(LIST), world.crm.calls_to("crmobject"));
+    assert_eq!(calls, (2, 1), "one list to page through, one with all values, one of the CRM's numbers");
+}
+
+#[tokio::test]
+async fn an_import_reads_siaghs_list_a_few_times_and_not_for_each_contact() {
+    let world = company(600).await;
+    world.import().await;
+    world.settle_and_check().await;
+    assert_eq!((world.crm.identity_count(), world.finance.calls_to(LIST)), (599, 2));
+}
+
+#[tokio::test]
+async fn a_contact_that_was_corrected_within_a_minute_is_imported_as_it_is_now() {
+    let world = World::new().await;
+    let code = world.contact(Contact { toward_type: None, ..Contact::person("علی نمونه") });
+    let other = world.contact(Contact::person("زهرا نمونه"));
+    world.import().await;
+    world.settle().await;
+    world.expect(&contact(code), State::NeedsReview, &[]).await;
+    world.finance.edit_contact(code, |contact| contact.toward_type = Some(false)).unwrap();
+    world.finance.edit_contact(other, |contact| contact.email = Some("a@example.test".into())).unwrap();
+    world.advance(TimeDelta::seconds(1));
+    assert_eq!(world.import().await.noticed, 2);
+    world.settle_and_check().await;
+    world.expect(&contact(code), State::Synced, &["create a CRM person"]).await;
+    assert_eq!(world.import().await.noticed, 0, "what was looked at is what is there");
 }
 
 #[tokio::test]

@@ -47,6 +47,22 @@ async fn a_person_decides_a_review_and_the_link_is_made() {
 }
 
 #[tokio::test]
+async fn a_link_to_a_contact_that_siagh_does_not_have_says_so_and_can_be_corrected() {
+    let world = World::new().await;
+    world.contact(known(42, "زهرا خیالی"));
+    let id = world.created(Kind::Person, &with(person("علی نمونه"), mobile(MOBILE))).await;
+    world.settle().await;
+    world.resolve(&customer(id), Resolution::Link("24".into())).await;
+    world.settle_and_check().await;
+    world.expect(&customer(id), State::NeedsReview, &["contact 24", "was linked to", "is not in Siagh"]).await;
+    let (_, reason) = world.why(&customer(id)).await;
+    assert!(!reason.contains("no longer"), "nobody has ever seen it there: {reason}");
+    world.resolve(&customer(id), Resolution::Link("42".into())).await;
+    world.settle_and_check().await;
+    assert_eq!((world.contact_of(id).await.code, world.finance.contact_count()), (42, 1));
+}
+
+#[tokio::test]
 async fn a_shared_national_code_links_and_differing_ones_ask() {
     let world = World::new().await;
     world.contact(Contact { code: 42, national_code: Some("0012345678".into()), ..Contact::person("ع. نمونه") });

@@ -303,6 +303,34 @@ async fn one_list_that_the_crm_fails_to_answer_keeps_none_of_the_others_from_bei
 }
 
 #[tokio::test]
+async fn one_customer_that_the_crm_does_not_show_is_parked_by_name_and_keeps_nobody_else_from_being_read() {
+    for (code, state) in [(400, State::Dead), (500, State::Retrying)] {
+        let world = World::new().await;
+        let ids: Vec<_> = (0..3).map(|n| world.create(Kind::Person, &person(&format!("علی نمونه {n}")))).collect();
+        world.crm.arm(Arm::always(refusing(400)).on("find"));
+        // Whoever stands first in the light list is refused, whatever its kind.
+        let refuse_one = || world.crm.arm(Arm::once(refusing(code)).on("person/get"));
+        refuse_one();
+        assert_eq!(world.poll().await.noticed, 3, "{code}");
+        let first = world.rows().await.into_iter().find(|row| row.hint.is_none()).unwrap().key;
+        refuse_one();
+        world.work(&first).await;
+        world.expect(&first, state, &[&code.to_string()]).await;
+        if state == State::Dead {
+            world.work_due().await;
+            refuse_one();
+            assert_eq!(world.poll().await.noticed, 0, "it is parked where people see it");
+        }
+        // As soon as the CRM shows it, it goes on.
+        world.poll().await;
+        world.settle_and_check().await;
+        for id in ids {
+            world.expect(&customer(id), State::Synced, &[]).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_list_that_stumbles_once_is_read_all_the_same() {
     let world = World::new().await;
     world.create(Kind::Person, &person("علی نمونه"));

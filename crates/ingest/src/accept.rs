@@ -1,16 +1,19 @@
 //! The group commit: calls that wait at the same time share one transaction.
 //!
 //! A few batches are under way at a time and the next one gathers meanwhile, so a lone call costs one commit and no
-//! timer, and many at once share commits: while one batch waits for the disk, the next is written. Nothing is answered for
-//! before it is committed, and nothing that was not committed is kept: with the database away, callers hear so within
-//! [`AcceptSettings::patience`].
+//! timer, and many at once share commits: while one batch waits for the disk, the next is written. A batch goes into inbox
+//! and ledger; while calls crowd, it goes into the spool as it is, which is durable too and costs a tenth, and is entered
+//! afterwards. Nothing is answered for before it is committed, and nothing that was not committed is kept: with the
+//! database away, callers hear so within [`AcceptSettings::patience`].
 
 use crate::contain::contained;
 use crate::pump::ToPump;
 use crate::settings::AcceptSettings;
+use crate::spool::ToUnspooler;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tandem_core::Nudge;
 use tandem_engine::Engine;
@@ -22,8 +25,6 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a call waits for a place in the line.
 const LINE_PATIENCE: Duration = Duration::from_millis(100);
-/// So many calls in the line are a crowd: more than gather in a moment by chance.
-const CROWD: usize = 8;
 
 /// The call is not stored; the caller has to send it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,19 +37,46 @@ struct Waiting {
 
 /// Where handlers hand in what they read.
 #[derive(Clone)]
-pub(crate) struct Acceptor(mpsc::Sender<Waiting>);
+pub(crate) struct Acceptor {
+    line: mpsc::Sender<Waiting>,
+    crowd: Crowd,
+}
 
 impl Acceptor {
     /// Returns once the entry is committed.
     pub(crate) async fn accept(&self, entry: InboxEntry) -> Result<(), NotStored> {
+        let _one_more = self.crowd.join();
         let (done, committed) = oneshot::channel();
-        self.0.send_timeout(Waiting { entry, done }, LINE_PATIENCE).await.map_err(|_| NotStored)?;
+        self.line.send_timeout(Waiting { entry, done }, LINE_PATIENCE).await.map_err(|_| NotStored)?;
         committed.await.unwrap_or(Err(NotStored))
     }
+}
 
-    /// Whether calls come faster than they are committed.
-    pub(crate) fn is_crowded(&self) -> bool {
-        self.0.max_capacity() - self.0.capacity() >= CROWD
+/// The calls that have no answer yet.
+#[derive(Clone)]
+pub(crate) struct Crowd {
+    unanswered: Arc<AtomicUsize>,
+    from: usize,
+}
+
+impl Crowd {
+    /// Whether they are more than gather in a moment by chance.
+    pub(crate) fn is_there(&self) -> bool {
+        self.unanswered.load(Ordering::Relaxed) >= self.from
+    }
+
+    fn join(&self) -> Unanswered {
+        self.unanswered.fetch_add(1, Ordering::Relaxed);
+        Unanswered(self.unanswered.clone())
+    }
+}
+
+/// One of the crowd until it is dropped: a caller that hangs up drops its handler in the middle of it.
+struct Unanswered(Arc<AtomicUsize>);
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -61,7 +89,9 @@ pub(crate) struct Batcher {
 struct Clerk {
     settings: AcceptSettings,
     engine: Engine,
+    crowd: Crowd,
     pump: ToPump,
+    unspooler: ToUnspooler,
     /// The last commit failed: said once, not for each.
     away: AtomicBool,
 }
@@ -77,10 +107,16 @@ enum Failed {
 }
 
 impl Batcher {
-    pub(crate) fn new(settings: AcceptSettings, engine: Engine, pump: ToPump) -> (Self, Acceptor) {
+    pub(crate) fn new(
+        settings: AcceptSettings,
+        engine: Engine,
+        pump: ToPump,
+        unspooler: ToUnspooler,
+    ) -> (Self, Acceptor, Crowd) {
         let (to_line, line) = mpsc::channel(settings.waiting.max(1));
-        let clerk = Clerk { settings, engine, pump, away: AtomicBool::new(false) };
-        (Self { line, clerk }, Acceptor(to_line))
+        let crowd = Crowd { unanswered: Arc::default(), from: settings.crowd };
+        let clerk = Clerk { settings, engine, crowd: crowd.clone(), pump, unspooler, away: AtomicBool::new(false) };
+        (Self { line, clerk }, Acceptor { line: to_line, crowd: crowd.clone() }, crowd)
     }
 
     /// Commits until `stop`; then what has a place in the line is committed too.
@@ -140,8 +176,7 @@ impl Clerk {
     }
 
     async fn store(&self, entries: &[InboxEntry]) -> Result<Vec<Nudge>, Failed> {
-        let accepted = self.engine.store().accept(entries, self.engine.now());
-        match tokio::time::timeout(self.settings.patience, accepted).await {
+        match tokio::time::timeout(self.settings.patience, self.enter_or_spool(entries)).await {
             Ok(Ok(nudges)) => {
                 boundary::pass(Boundary::WebhookCommitted);
                 Ok(nudges)
@@ -150,6 +185,16 @@ impl Clerk {
             Ok(Err(error)) => Err(Failed::Refused(error)),
             Err(_) => Err(Failed::Away(format!("no commit within {:?}", self.settings.patience))),
         }
+    }
+
+    async fn enter_or_spool(&self, entries: &[InboxEntry]) -> Result<Vec<Nudge>, StoreError> {
+        let (store, now) = (self.engine.store(), self.engine.now());
+        if !self.crowd.is_there() {
+            return store.accept(entries, now).await;
+        }
+        store.spool(entries, now).await?;
+        self.unspooler.wake();
+        Ok(Vec::new())
     }
 
     /// One entry that the database refuses must not take the others with it.

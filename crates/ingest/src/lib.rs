@@ -17,6 +17,7 @@ mod pump;
 mod rate;
 mod settings;
 mod signed;
+mod spool;
 mod sweep;
 mod tally;
 mod tokens;
@@ -46,7 +47,8 @@ pub struct Ingest {
     pump: pump::Pump,
     sweep: sweep::Sweep,
     tally: Arc<tally::Tally>,
-    acceptor: accept::Acceptor,
+    unspooler: spool::Unspooler,
+    crowd: accept::Crowd,
 }
 
 impl Ingest {
@@ -64,12 +66,14 @@ impl Ingest {
         let outlet = Arc::new(outlet::Outlet::new(engine.clone(), lanes.clone(), publisher.clone()));
         let (pump, to_pump) = pump::Pump::new(outlet.clone(), settings.pump.waiting);
         let sweep = sweep::Sweep::new(settings.pump.clone(), outlet);
-        let (batcher, acceptor) = accept::Batcher::new(settings.accept.clone(), engine.clone(), to_pump);
+        let (unspooler, to_unspooler) = spool::Unspooler::new(engine.clone(), to_pump.clone());
+        let (batcher, acceptor, crowd) =
+            accept::Batcher::new(settings.accept.clone(), engine.clone(), to_pump, to_unspooler);
         let tally = Arc::new(tally::Tally::of(engine.register()));
-        let intake = Arc::new(webhooks::Intake::new(&settings, engine.clone(), acceptor.clone(), tally.clone())?);
+        let intake = Arc::new(webhooks::Intake::new(&settings, engine.clone(), acceptor, tally.clone())?);
         let ops = Arc::new(ops::Ops::new("tandem-ingest", engine.clone(), lanes.clone()));
         let (server, addr) = http::bind(&settings.http, Some(intake), ops)?;
-        Ok(Self { settings, engine, lanes, publisher, server, addr, batcher, pump, sweep, tally, acceptor })
+        Ok(Self { settings, engine, lanes, publisher, server, addr, batcher, pump, sweep, tally, unspooler, crowd })
     }
 
     /// Where it listens; tells the real port when port 0 was asked for.
@@ -92,11 +96,12 @@ impl Ingest {
         upkeep::start(&tasks, &self.settings, &self.engine, &self.lanes, &stop);
         tasks.spawn(tally::flush(self.tally.clone(), self.engine.clone(), stop.clone()));
         tasks.spawn(self.sweep.run(stop.clone()));
+        tasks.spawn(self.unspooler.run(self.crowd.clone(), stop.clone()));
         tasks.close();
 
         let (accepting, pumping) = (CancellationToken::new(), CancellationToken::new());
         let batcher = tokio::spawn(self.batcher.run(accepting.clone()));
-        let pump = tokio::spawn(self.pump.run(self.acceptor, pumping.clone()));
+        let pump = tokio::spawn(self.pump.run(self.crowd, pumping.clone()));
         tracing::info!(addr = %self.addr, "ingest is listening");
         let served = http::serve(self.server, &stop).await;
         stop.cancel();

@@ -4,7 +4,7 @@
 //! broker and database may share a machine; fresh nudges wait in a line of bounded length, and what finds no place there,
 //! or meets a broker that is away, is left to the sweep. The ledger knows what is open; the pump only saves time.
 
-use crate::accept::Acceptor;
+use crate::accept::Crowd;
 use crate::contain::contained;
 use crate::outlet::{Outlet, count};
 use std::collections::HashSet;
@@ -46,10 +46,10 @@ impl Pump {
     }
 
     /// Pumps until `stop`; then what was handed over is still published.
-    pub(crate) async fn run(mut self, calls: Acceptor, stop: CancellationToken) {
+    pub(crate) async fn run(mut self, crowd: Crowd, stop: CancellationToken) {
         let mut handed = Vec::with_capacity(TOGETHER);
         loop {
-            let crowded = calls.is_crowded() && !stop.is_cancelled();
+            let crowded = crowd.is_there() && !stop.is_cancelled();
             tokio::select! {
                 biased;
                 taken = self.fresh.recv_many(&mut handed, if crowded { TRICKLE } else { TOGETHER }) => {

@@ -159,6 +159,9 @@ pub struct AcceptSettings {
     pub batch: usize,
     /// Commits that are under way at once at most, each on a database connection of its own; default 3.
     pub under_way: usize,
+    /// So many calls without an answer at once are a crowd: from then on they are spooled instead of entered into the
+    /// ledger at once, until the crowd has passed; default 16, 0 = always.
+    pub crowd: usize,
     /// Calls that wait for a commit at most; default 2,048. More are answered with 503.
     pub waiting: usize,
     /// How long a commit may take before its calls are answered with 503; default 2 s.
@@ -167,7 +170,7 @@ pub struct AcceptSettings {
 
 impl Default for AcceptSettings {
     fn default() -> Self {
-        Self { batch: 256, under_way: 3, waiting: 2_048, patience: Duration::from_secs(2) }
+        Self { batch: 256, under_way: 3, crowd: 16, waiting: 2_048, patience: Duration::from_secs(2) }
     }
 }
 
@@ -189,7 +192,7 @@ pub struct PumpSettings {
     pub rescue_after: TimeDelta,
     /// How often the lanes are asked whether they are empty; default 5 s.
     pub rescue_every: Duration,
-    /// Fresh nudges that wait for the lanes at most; default 20,000, some 4 MB. What comes on top is left to the sweep.
+    /// Fresh nudges that wait for the lanes at most; default 5,000, some 1 MB. What comes on top is left to the sweep.
     pub waiting: usize,
 }
 
@@ -202,7 +205,7 @@ impl Default for PumpSettings {
             republish_after: TimeDelta::minutes(15),
             rescue_after: TimeDelta::seconds(20),
             rescue_every: Duration::from_secs(5),
-            waiting: 20_000,
+            waiting: 5_000,
         }
     }
 }

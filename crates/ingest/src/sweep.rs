@@ -20,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 const TRIAL: u32 = 20;
 /// The wait between sweeps while the lanes or the ledger are away.
 const AWAY: Duration = Duration::from_secs(1);
+/// A thorough look reads all open rows: it is taken so much less often the longer it takes.
+const THOROUGH_SHARE: u32 = 20;
 /// The wait before lanes that could not be declared are declared again. They remember what was asked for and declare it
 /// themselves when the broker comes back; this is for the rest.
 const PREPARE_AGAIN: Duration = Duration::from_secs(30);
@@ -31,13 +33,14 @@ pub(crate) struct Sweep {
     prepare_at: Option<Instant>,
     /// Bridges that have open work in the ledger and do not run here: their work is left to those who have them.
     foreign: BTreeSet<BridgeId>,
+    next_thorough: Instant,
     next_rescue: Instant,
 }
 
 impl Sweep {
     pub(crate) fn new(settings: PumpSettings, outlet: Arc<Outlet>) -> Self {
         let now = Instant::now();
-        Self { settings, outlet, prepare_at: Some(now), foreign: BTreeSet::new(), next_rescue: now }
+        Self { settings, outlet, prepare_at: Some(now), foreign: BTreeSet::new(), next_thorough: now, next_rescue: now }
     }
 
     /// Sweeps until `stop`.
@@ -64,15 +67,11 @@ impl Sweep {
 
     async fn sweep_once(&mut self, stop: &CancellationToken) -> Result<usize, StoreError> {
         self.outlet.engine.circuits().refresh().await?;
-        let mut found = 0;
-        loop {
-            let limit = if self.outlet.is_away() { TRIAL } else { self.settings.sweep_limit.max(1) };
-            let skip = self.outlet.engine.circuits().open_bridges();
-            let due = self.claim(limit, self.settings.bulk_window, self.settings.republish_after, skip).await?;
-            found += due;
-            if due < limit as usize || self.outlet.is_away() || stop.is_cancelled() {
-                break;
-            }
+        let mut found = self.claim_all(None, stop).await?;
+        if self.next_thorough <= Instant::now() {
+            let began = Instant::now();
+            found += self.claim_all(Some(self.settings.republish_after), stop).await?;
+            self.next_thorough = Instant::now() + began.elapsed() * THOROUGH_SHARE;
         }
         if self.next_rescue <= Instant::now() && !self.outlet.is_away() {
             self.next_rescue = Instant::now() + self.settings.rescue_every;
@@ -81,12 +80,30 @@ impl Sweep {
         Ok(found)
     }
 
-    /// Takes due records and publishes them; answers how many they were.
+    /// Takes due records and publishes them until there are no more; answers how many they were.
+    async fn claim_all(
+        &mut self,
+        republish_after: Option<TimeDelta>,
+        stop: &CancellationToken,
+    ) -> Result<usize, StoreError> {
+        let mut found = 0;
+        loop {
+            let limit = if self.outlet.is_away() { TRIAL } else { self.settings.sweep_limit.max(1) };
+            let skip = self.outlet.engine.circuits().open_bridges();
+            let due = self.claim(limit, self.settings.bulk_window, republish_after, skip).await?;
+            found += due;
+            if due < limit as usize || self.outlet.is_away() || stop.is_cancelled() {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Takes so many due records at most and publishes them; answers how many they were.
     async fn claim(
         &mut self,
         limit: u32,
         bulk_window: u32,
-        republish_after: TimeDelta,
+        republish_after: Option<TimeDelta>,
         mut skip: Vec<BridgeId>,
     ) -> Result<usize, StoreError> {
         skip.extend(self.foreign.iter().cloned());
@@ -116,8 +133,9 @@ impl Sweep {
             let Ok(Depth { live: 0, bulk, .. }) = self.outlet.lanes.depth(bridge).await else { continue };
             let bulk_window = if bulk == 0 { self.settings.bulk_window } else { 0 };
             let others = all.iter().filter(|other| *other != bridge).cloned().collect();
-            let lost =
-                self.claim(self.settings.sweep_limit.max(1), bulk_window, self.settings.rescue_after, others).await?;
+            let lost = self
+                .claim(self.settings.sweep_limit.max(1), bulk_window, Some(self.settings.rescue_after), others)
+                .await?;
             if lost > 0 {
                 tracing::debug!(%bridge, records = lost, "its lane is empty and its work is open: published again");
                 found += lost;

@@ -71,6 +71,7 @@ impl Upkeep {
             if let Ok(work) = self.engine.store().open_work(Some(&bridge), self.engine.now()).await {
                 metric::set(Metric::Open, &[label], work.open as f64);
                 metric::set(Metric::OldestOpen, &[label], self.age(&work) as f64);
+                metric::set(Metric::Spooled, &[], work.spooled as f64);
             }
             if let Ok(depth) = self.lanes.depth(&bridge).await {
                 for (lane, messages) in [("live", depth.live), ("bulk", depth.bulk), ("dead", depth.dead)] {
@@ -106,13 +107,13 @@ impl Upkeep {
     }
 
     async fn log_one(&self, bridge: &BridgeId, work: &OpenWork) {
-        let (open, in_work, oldest_s) = (work.open, work.leased, self.age(work));
+        let (open, in_work, spooled, oldest_s) = (work.open, work.leased, work.spooled, self.age(work));
         match self.lanes.depth(bridge).await {
             Ok(depth) => {
-                tracing::info!(%bridge, open, in_work, oldest_s, live = depth.live, bulk = depth.bulk, dead = depth.dead, "open work");
+                tracing::info!(%bridge, open, in_work, spooled, oldest_s, live = depth.live, bulk = depth.bulk, dead = depth.dead, "open work");
             }
             Err(error) => {
-                tracing::warn!(%bridge, open, in_work, oldest_s, %error, "open work; the lanes do not answer")
+                tracing::warn!(%bridge, open, in_work, spooled, oldest_s, %error, "open work; the lanes do not answer")
             }
         }
     }

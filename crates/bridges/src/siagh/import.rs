@@ -97,7 +97,9 @@ impl SiaghBridge {
 
     pub(super) async fn fetch_contact(&self, row: &LedgerRow) -> Result<Fetched, Fault> {
         let id = DestId::new(row.key.source_id.as_str());
-        let Some(contact) = self.contacts.contact(code(&id)?).await? else { return Ok(Fetched::Absent) };
+        let Some(contact) = self.contacts.contact_since(code(&id)?, row.noticed_at).await? else {
+            return Ok(Fetched::Absent);
+        };
         Ok(Fetched::Present(SourceRecord {
             fields: fields(&contact),
             stamp: None,
@@ -123,7 +125,8 @@ impl SiaghBridge {
             return Ok(review("Siagh does not say whether it is a person or an organization", vec![]));
         };
         let number = self.settings.numbering.number_of(contact.code);
-        match self.known_to_crm(&number, context.now).await?.as_slice() {
+        let guess = if kind == PartyKind::Organization { IdentityKind::Organization } else { IdentityKind::Person };
+        match self.known_to_crm(&number, guess, context.now).await?.as_slice() {
             [] => Ok(self.plan_new_identity(contact, kind, number)),
             [identity] => self.plan_link(context, contact, identity, &number).await,
             several => {
@@ -133,10 +136,15 @@ impl SiaghBridge {
     }
 
     /// The CRM's identities with a customer number, whatever their type: numbers are unique only within one.
-    async fn known_to_crm(&self, number: &str, now: DateTime<Utc>) -> Result<Vec<Identity>, Fault> {
+    async fn known_to_crm(
+        &self,
+        number: &str,
+        guess: IdentityKind,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Identity>, Fault> {
         let mut found = Vec::new();
         for id in self.numbers.ids(number, now).await? {
-            let identity = self.crm.identity_of_either_kind(IdentityKind::Person, id).await?;
+            let identity = self.crm.identity_of_either_kind(guess, id).await?;
             // The list may be minutes old: only what bears the number now counts.
             found.extend(identity.filter(|i| i.customer_number.as_deref().map(str::trim) == Some(number)));
         }
@@ -268,7 +276,7 @@ impl SiaghBridge {
         let payload: Payload = read(&intent.step.payload)?;
         // The light list is the one search that is proven to work (payamgostar sheet §2.1); it is read anew.
         self.numbers.forget().await;
-        let mut found = self.known_to_crm(&payload.number, intent.opened_at).await?;
+        let mut found = self.known_to_crm(&payload.number, payload.kind(), intent.opened_at).await?;
         found.retain(|identity| identity.kind == payload.kind());
         Ok(match found.as_slice() {
             [] => Recovery::DidNotHappen,
@@ -367,9 +375,12 @@ fn as_the_crm_will_show_it(kind: IdentityKind, id: uuid::Uuid, draft: &IdentityD
 }
 
 fn fields(contact: &Contact) -> Fields {
-    Fields::new()
-        .flag("organization", contact.kind == Some(PartyKind::Organization))
-        .flag("active", contact.is_active)
+    let kind = match contact.kind {
+        Some(kind) => Fields::new().flag("organization", kind == PartyKind::Organization),
+        // Said later, it is a change: the contact waits for that.
+        None => Fields::new(),
+    };
+    kind.flag("active", contact.is_active)
         .text("name", contact.name.as_deref())
         .text("national_code", contact.national_code.as_deref())
         .text("mobile", contact.mobile_no.as_deref())

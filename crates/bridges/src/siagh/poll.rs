@@ -16,7 +16,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use tandem_core::bridge::{Lookups, ScanFrom, ScanPage};
 use tandem_core::ledger::Sighting;
-use tandem_core::{Fault, FaultClass};
+use tandem_core::{Fault, FaultClass, RecordKey};
 use uuid::Uuid;
 
 /// One list that the poll reads.
@@ -82,7 +82,7 @@ impl SiaghBridge {
             place.since = old.get(&list.type_key).and_then(|newest| self.behind(newest));
         }
         let mut page = match place.sweep {
-            Some(number) => self.sweep(&mut place, number, everything).await?,
+            Some(number) => self.sweep(&mut place, number, everything, lookups).await?,
             None => self.list_page(list, &mut place, everything).await?,
         };
         if place.list < lists.len() {
@@ -106,18 +106,22 @@ impl SiaghBridge {
 
     /// Reads the light list and each identity on it: slow, and the only way where dates can't be filtered (payamgostar
     /// sheet §2.5).
-    async fn sweep(&self, place: &mut Place, number: u32, everything: bool) -> Result<ScanPage, Fault> {
+    async fn sweep(
+        &self,
+        place: &mut Place,
+        number: u32,
+        everything: bool,
+        lookups: &dyn Lookups,
+    ) -> Result<ScanPage, Fault> {
         let stubs = self.crm.search_identities("", number, SWEEP_PAGE).await?;
         let mut sightings = Vec::with_capacity(stubs.len());
-        for stub in &stubs {
-            if let Some(identity) = self.crm.identity_of_either_kind(IdentityKind::Person, stub.identity_id).await? {
-                let checksum = (!everything).then(|| Customer::of(&identity).fields().checksum());
-                sightings.push(Sighting {
-                    kind: CUSTOMER.into(),
-                    source_id: identity.crm_id.to_string().into(),
-                    hint: Some(identity_hint(identity.kind).to_owned()),
-                    checksum,
-                });
+        for id in stubs.iter().map(|stub| stub.identity_id) {
+            match self.crm.identity_of_either_kind(IdentityKind::Person, id).await {
+                Ok(Some(identity)) => sightings.push(seen(&identity, everything)),
+                Ok(None) => {}
+                Err(fault) if !self.concerns_one_record(&fault).await? => return Err(fault),
+                Err(_) if !everything && self.is_parked(id, lookups).await? => {}
+                Err(_) => sightings.push(unread(id)),
             }
         }
         if stubs.len() < SWEEP_PAGE as usize {
@@ -126,6 +130,21 @@ impl SiaghBridge {
             place.sweep = Some(number + 1);
         }
         Ok(ScanPage { sightings, ..ScanPage::default() })
+    }
+
+    /// Whether the CRM fails over this one record: it refuses it, or crashes over it and answers the next question.
+    async fn concerns_one_record(&self, fault: &Fault) -> Result<bool, Fault> {
+        if fault.code == "payamgostar.server_error" {
+            self.crm.probe().await?;
+            return Ok(true);
+        }
+        Ok(fault.class == FaultClass::Permanent)
+    }
+
+    /// Whether people see it already that this customer can't be read.
+    async fn is_parked(&self, id: Uuid, lookups: &dyn Lookups) -> Result<bool, Fault> {
+        let row = lookups.row(&RecordKey::new(self.spec.id.clone(), CUSTOMER, id.to_string())).await?;
+        Ok(row.is_some_and(|row| !row.is_open() && !row.state.is_in_step()))
     }
 
     /// All types to read: the configured ones, and each document type that the operator gave a sale model.
@@ -195,6 +214,21 @@ impl SiaghBridge {
         let checksum = fields.ok().filter(|_| !everything).map(|fields| fields.checksum());
         Some(Sighting { kind: kind.into(), source_id: id.to_string().into(), hint: Some(hint.to_owned()), checksum })
     }
+}
+
+fn seen(identity: &Identity, everything: bool) -> Sighting {
+    Sighting {
+        kind: CUSTOMER.into(),
+        source_id: identity.crm_id.to_string().into(),
+        hint: Some(identity_hint(identity.kind).to_owned()),
+        checksum: (!everything).then(|| Customer::of(identity).fields().checksum()),
+    }
+}
+
+/// A customer that the CRM does not show is noticed all the same: it then fails by itself, under its own name, where people
+/// see it.
+fn unread(id: Uuid) -> Sighting {
+    Sighting { kind: CUSTOMER.into(), source_id: id.to_string().into(), hint: None, checksum: None }
 }
 
 fn may_be_refusal(fault: &Fault) -> bool {

@@ -54,9 +54,16 @@ impl SiaghBridge {
         }
         if let Some(dest_id) = &context.row.dest_id {
             let Some(contact) = self.contacts.contact(code(dest_id)?).await? else {
-                let reason = format!(
-                    "contact {dest_id}, which it is paired with, is no longer in Siagh; decide which contact it belongs to"
-                );
+                let reason = if context.row.source_checksum.is_some() {
+                    format!(
+                        "contact {dest_id}, which it is paired with, is no longer in Siagh; decide which contact it belongs to"
+                    )
+                } else {
+                    // A link that a person decided is stored unseen, and their code may be a wrong one.
+                    format!(
+                        "contact {dest_id}, which it was linked to and never was in step with, is not in Siagh; check the code and decide which contact it belongs to"
+                    )
+                };
                 return Ok(Plan::Review { reason, candidates: vec![], changes: vec![] });
             };
             return self.plan_update(context, identity, &customer, &contact, None).await;

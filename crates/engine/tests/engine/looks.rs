@@ -1,6 +1,8 @@
 //! One record at a time, over a bridge that misbehaves: what a look settles, gives back and leaves to a person.
 
-use crate::support::{Bad, Bench, DEADLINE, key};
+use crate::scans::scan;
+use crate::support::{Bad, Bench, DEADLINE, Gate, closed_ledger, key};
+use chrono::TimeDelta;
 use std::time::Duration;
 use tandem_core::State;
 use tandem_core::retry::RetryPolicy;
@@ -100,6 +102,86 @@ async fn a_break_of_our_own_database_is_no_death_of_a_worker() {
         assert_eq!((bench.row(&id).await.state, bench.bridge.sides().writes), (State::Synced, writes + 1));
         return;
     }
+}
+
+#[tokio::test]
+async fn a_look_up_that_our_own_database_does_not_answer_costs_neither_a_try_nor_a_life() {
+    let bench = Bench::new(Policy::default()).await;
+    bench.noticed("1", "a").await;
+    bench.bridge.sides().asks = Some(closed_ledger().await);
+    for _ in 0..7 {
+        let error = bench.engine.work(&key("1")).await.unwrap_err();
+        assert!(error.is_unavailable(), "{error}");
+        let row = bench.row("1").await;
+        assert_eq!((row.is_open(), row.takes, row.attempts, row.lease_owner.clone()), (true, 0, 0, None));
+        let preview = bench.engine.preview(&key("1")).await.unwrap_err();
+        assert!(preview.is_unavailable(), "{preview}");
+    }
+    bench.bridge.sides().asks = None;
+    bench.settle("1").await;
+    assert_eq!((bench.row("1").await.state, bench.bridge.sides().writes), (State::Synced, 1));
+}
+
+#[tokio::test]
+async fn a_worker_that_wakes_up_after_its_lease_sends_nothing_although_nobody_took_the_record() {
+    let bench = Bench::new(Policy::default()).await;
+    bench.noticed("1", "a").await;
+    bench.bridge.read_gate.shut();
+    let engine = bench.engine.clone();
+    let sleeping = tokio::spawn(async move { engine.work(&key("1")).await.unwrap().outcome });
+    within(DEADLINE, bench.bridge.read_gate.reached()).await;
+    bench.clock.advance(TimeDelta::seconds(45));
+    bench.bridge.read_gate.open();
+    assert_eq!(within(DEADLINE, sleeping).await.unwrap(), Outcome::LeaseLost);
+    let intents = bench.store.intents(bench.row("1").await.id).await.unwrap();
+    assert_eq!((bench.bridge.sides().writes, intents.open.len()), (0, 1));
+    // Whoever looks next finds that nothing was sent.
+    bench.settle("1").await;
+    assert_eq!((bench.row("1").await.state, bench.bridge.sides().writes), (State::Synced, 1));
+}
+
+/// One look whose worker dies at the gate.
+async fn dies_at(bench: &Bench, gate: &Gate) {
+    gate.shut();
+    let engine = bench.another();
+    let dying = tokio::spawn(async move { engine.work(&key("1")).await });
+    within(DEADLINE, gate.reached()).await;
+    dying.abort();
+    assert!(dying.await.unwrap_err().is_cancelled());
+    gate.open();
+    bench.clock.advance(TimeDelta::minutes(1));
+}
+
+#[tokio::test]
+async fn a_record_that_killed_its_workers_is_left_alone_by_scans_until_it_changes() {
+    let bench = Bench::new(Policy::default()).await;
+    bench.noticed("1", "a").await;
+    for _ in 0..5 {
+        dies_at(&bench, &bench.bridge.write_gate).await;
+    }
+    bench.work("1").await;
+    let row = bench.row("1").await;
+    assert_eq!(row.state, State::NeedsReview, "{}", row.reason);
+    assert!(row.reason.contains("stopped 5 times"), "{}", row.reason);
+    assert_eq!(scan(&bench, true).await.unwrap().unwrap().noticed, 0, "it would kill five more");
+    bench.bridge.sides().source.insert("1".to_owned(), "b".to_owned());
+    assert_eq!(scan(&bench, true).await.unwrap().unwrap().noticed, 1);
+    bench.settle("1").await;
+    assert_eq!((bench.row("1").await.state, bench.bridge.sides().writes), (State::Synced, 1));
+}
+
+#[tokio::test]
+async fn a_record_that_kills_whoever_reads_it_is_parked_without_being_read_again() {
+    let bench = Bench::new(Policy::default()).await;
+    bench.noticed("1", "a").await;
+    for _ in 0..6 {
+        dies_at(&bench, &bench.bridge.read_gate).await;
+    }
+    bench.bridge.read_gate.shut();
+    within(DEADLINE, bench.work("1")).await;
+    let row = bench.row("1").await;
+    assert_eq!(row.state, State::NeedsReview, "{}", row.reason);
+    assert!(row.reason.contains("stopped 6 times"), "{}", row.reason);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use tandem_core::{Fault, State};
 use tandem_engine::{Policy, ScanError, ScanSummary};
 use tokio_util::sync::CancellationToken;
 
-async fn scan(bench: &Bench, force: bool) -> Result<Option<ScanSummary>, ScanError> {
+pub async fn scan(bench: &Bench, force: bool) -> Result<Option<ScanSummary>, ScanError> {
     let stop = CancellationToken::new();
     bench.engine.scan(&"copy".into(), &JOB.into(), force, None, &stop, &mut |_| {}).await
 }

@@ -51,6 +51,8 @@ pub struct Sides {
     pub scan_fault: Option<Fault>,
     /// A record that is gone is planned to be written all the same.
     pub writes_the_absent: bool,
+    /// The ledger that plans ask for their record, as a bridge's look-ups do.
+    pub asks: Option<Store>,
 }
 
 /// A bridge that copies a text from one map to the other.
@@ -156,6 +158,10 @@ impl Bridge for Copying {
     async fn plan(&self, context: PlanContext<'_>) -> Result<Plan, Fault> {
         let id = context.row.key.source_id.as_str();
         let text: &String = context.record.body().unwrap();
+        let asks = self.sides().asks.clone();
+        if let Some(ledger) = asks {
+            Lookups::row(&ledger, &context.row.key).await?;
+        }
         if self.sides().dest.get(id) == Some(text) { Ok(unchanged()) } else { Ok(write(step(id, text, self.once))) }
     }
     async fn apply(&self, context: StepContext<'_>) -> StepResult {
@@ -221,6 +227,13 @@ impl Bridge for Copying {
 
 pub fn key(id: &str) -> RecordKey {
     RecordKey::new("copy", "text", id)
+}
+
+/// A ledger that is away.
+pub async fn closed_ledger() -> Store {
+    let store = Store::connect("sqlite::memory:", Options::default()).await.unwrap();
+    store.close().await;
+    store
 }
 
 /// An engine over a fresh ledger.

@@ -275,6 +275,14 @@ impl House {
         self.store.webhook_events(100).await.unwrap()
     }
 
+    /// Waits until no call is in the spool any more.
+    pub async fn all_entered(&self) {
+        eventually(SOON, || async {
+            (self.store.open_work(None, self.engine.now()).await.unwrap().spooled == 0).then_some(())
+        })
+        .await;
+    }
+
     /// Waits until so many calls of a route count as accepted and as rejected.
     pub async fn counted(&self, route: &str, accepted: u64, rejected: u64) {
         eventually(SOON, || async {

@@ -73,7 +73,7 @@ async fn a_call_that_the_database_refuses_does_not_take_its_neighbours_with_it()
     let url = tandem_testbed::postgres::shared_database().await.unwrap();
     let store = Store::connect(&url, Options::default()).await.unwrap();
     store.migrate().await.unwrap();
-    let house = House::over(store, FakeBridge::new("siagh", None), Arc::default(), |_| {});
+    let house = House::over(store, FakeBridge::new("siagh", None), Arc::default(), |s| s.accept.crowd = usize::MAX);
     let ids: Vec<String> = (0..40).map(|_| Uuid::new_v4().to_string()).collect();
     let calls = ids.iter().enumerate().map(|(place, id)| {
         let label = if place == 20 { "poison" } else { "fine" };
