@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// Keeps a CRM and a finance system in step.
 ///
-/// Exit codes: 0 done, 1 something failed, 2 wrong usage or wrong settings.
+/// Exit codes: 0 done, 1 something failed, 2 wrong usage or wrong settings, 141 nobody reads the output any more.
 #[derive(Debug, Parser)]
 #[command(name = "tandem", version, max_term_width = 120)]
 pub struct Cli {

@@ -1,4 +1,4 @@
-//! How a command ends: 0 done, 1 something failed, 2 wrong usage.
+//! How a command ends: 0 done, 1 something failed, 2 wrong usage, 141 nobody reads what it prints.
 
 use crate::settings::Problems;
 use std::fmt;
@@ -10,6 +10,9 @@ pub enum Ended {
     Done,
     /// What was asked for was found out or tried, and it is not well. The command has said what.
     Failed,
+    /// Nobody reads what it prints any more; it has tidied up.
+    #[cfg(feature = "demo")]
+    Unread,
 }
 
 impl Ended {
@@ -40,6 +43,8 @@ pub fn code(ended: anyhow::Result<Ended>) -> ExitCode {
     let error = match ended {
         Ok(Ended::Done) => return ExitCode::SUCCESS,
         Ok(Ended::Failed) => return ExitCode::from(1),
+        #[cfg(feature = "demo")]
+        Ok(Ended::Unread) => return ExitCode::from(crate::show::UNREAD),
         Err(error) => error,
     };
     if let Some(problems) = error.downcast_ref::<Problems>() {

@@ -1,5 +1,6 @@
 //! `tandem`: the command line, and the assembly of all parts. See `tandem --help`.
 
+mod alone;
 mod args;
 mod commands;
 #[cfg(feature = "demo")]
@@ -7,6 +8,7 @@ mod demo;
 mod drain;
 mod exit;
 mod progress;
+mod reach;
 mod register;
 mod scans;
 mod settings;

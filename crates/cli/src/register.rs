@@ -29,7 +29,40 @@ pub struct Known {
     pub imported_kind: Option<&'static str>,
     /// `crm` in `/webhook/crm/quote`, and the words after it.
     pub webhooks: Option<(&'static str, &'static [&'static str])>,
+    /// What its records become in the destination, one for each kind.
+    pub counterparts: &'static [Counterpart],
     build: fn(&Settings) -> anyhow::Result<Arc<dyn Bridge>>,
+}
+
+/// What records of a kind become in the destination, for people who name one.
+#[derive(Debug)]
+pub struct Counterpart {
+    pub kind: &'static str,
+    /// What its id is called, and of which form it is.
+    pub id: &'static str,
+    /// An id as the destination writes it; `None` for a text that can't be one.
+    pub read_id: fn(&str) -> Option<String>,
+    /// What the number is called that it bears beside its id, and under which people find it; `None` where they find it
+    /// under its id. It is a whole number.
+    pub number: Option<&'static str>,
+}
+
+impl Known {
+    /// What records of a kind become.
+    pub fn counterpart(&self, kind: &str) -> &'static Counterpart {
+        let found = self.counterparts.iter().find(|counterpart| counterpart.kind == kind);
+        found.expect("every kind has one; a test looks")
+    }
+}
+
+/// A whole number above zero in ASCII digits, whatever digits it was typed in.
+pub fn whole_number(text: &str) -> Option<String> {
+    let number: i64 = tandem_core::text::normalize(text).parse().ok()?;
+    (number > 0).then(|| number.to_string())
+}
+
+fn guid(text: &str) -> Option<String> {
+    uuid::Uuid::parse_str(text.trim()).ok().map(|id| id.to_string())
 }
 
 /// All bridges.
@@ -44,6 +77,26 @@ pub const KNOWN: &[Known] = &[Known {
     import: Some(siagh_bridge::IMPORT),
     imported_kind: Some(siagh_bridge::CONTACT),
     webhooks: Some(("crm", siagh_bridge::ROUTES)),
+    counterparts: &[
+        Counterpart {
+            kind: siagh_bridge::CUSTOMER,
+            id: "the code of a contact in Siagh, a whole number",
+            read_id: whole_number,
+            number: None,
+        },
+        Counterpart {
+            kind: siagh_bridge::PRE_INVOICE,
+            id: "the internal code of a pre-invoice in Siagh, a whole number",
+            read_id: whole_number,
+            number: Some("the number of a pre-invoice in Siagh, a whole number"),
+        },
+        Counterpart {
+            kind: siagh_bridge::CONTACT,
+            id: "the id of a customer in the CRM, a GUID",
+            read_id: guid,
+            number: None,
+        },
+    ],
     build: siagh,
 }];
 
@@ -92,6 +145,7 @@ mod tests {
             let spec = bridge.spec();
             let known = KNOWN.iter().find(|known| known.id == spec.id.as_str()).unwrap();
             assert_eq!(known.kinds, spec.kinds.iter().map(|kind| kind.id.as_str()).collect::<Vec<_>>());
+            assert_eq!(known.kinds, known.counterparts.iter().map(|counterpart| counterpart.kind).collect::<Vec<_>>());
             assert_eq!(known.jobs, spec.jobs.iter().map(|job| job.id.as_str()).collect::<Vec<_>>());
             assert_eq!(known.webhooks, spec.webhooks.as_ref().map(|w| (w.system, w.routes)));
             let mappings: BTreeSet<&str> = spec.kinds.iter().flat_map(|kind| kind.mappings).copied().collect();
@@ -99,5 +153,16 @@ mod tests {
             assert!(known.jobs.contains(&known.whole) && known.import.is_none_or(|job| known.jobs.contains(&job)));
             assert!(known.imported_kind.is_none_or(|kind| known.kinds.contains(&kind)));
         }
+    }
+    #[test]
+    fn an_id_is_read_in_any_digits_and_nonsense_is_none() {
+        let of = |kind: &str, text: &str| (KNOWN[0].counterpart(kind).read_id)(text);
+        assert_eq!(of("customer", " ۰۴۲ ").as_deref(), Some("42"));
+        for wrong in ["", "0", "-4", "4.2", "contact 42", "99999999999999999999"] {
+            assert_eq!(of("customer", wrong), None, "{wrong}");
+        }
+        let guid = "7b0c1f0e-2f0a-4f0b-9a51-0f6f1f6f0001";
+        assert_eq!(of("contact", &guid.to_uppercase()).as_deref(), Some(guid));
+        assert_eq!(of("contact", "42"), None);
     }
 }

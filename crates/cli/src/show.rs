@@ -6,15 +6,40 @@ use chrono::{DateTime, Local, TimeDelta, Utc};
 use comfy_table::{ContentArrangement, Table, TableStyle};
 use serde::Serialize;
 use std::io::{ErrorKind, Write};
+use std::sync::OnceLock;
+use tokio_util::sync::CancellationToken;
 
-/// Prints one line. When nobody reads any more (`| head`), the process ends quietly.
+/// The exit code of a program whose output nobody reads any more, as shells report it: 128 and the number of SIGPIPE.
+pub const UNREAD: u8 = 141;
+
+static WHEN_UNREAD: OnceLock<CancellationToken> = OnceLock::new();
+
+/// From now on `token` is cancelled when nobody reads the output any more, and the process goes on: for commands that
+/// have something to tidy up.
+#[cfg(feature = "demo")]
+pub fn when_unread(token: CancellationToken) {
+    // The first one counts; a process runs one command.
+    let _ = WHEN_UNREAD.set(token);
+}
+
+/// Prints one line. When nobody reads any more (`| head`), the process ends quietly with [`UNREAD`], unless
+/// [`when_unread`] says otherwise.
 pub fn line(text: impl AsRef<str>) {
     let mut out = std::io::stdout().lock();
     if let Err(error) = writeln!(out, "{}", text.as_ref())
         && error.kind() == ErrorKind::BrokenPipe
     {
-        std::process::exit(0);
+        match WHEN_UNREAD.get() {
+            Some(token) => token.cancel(),
+            None => std::process::exit(UNREAD.into()),
+        }
     }
+}
+
+/// Prints one line of a service, which goes on although nobody may read it.
+pub fn announce(text: impl AsRef<str>) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush());
 }
 
 /// Prints a value as indented JSON.
@@ -42,6 +67,12 @@ pub fn table<R: IntoIterator<Item = String>>(header: &[&str], rows: impl IntoIte
         table.add_row(row.into_iter().map(|cell| one_line(&cell)).collect::<Vec<_>>());
     }
     if any { line(table.trim_fmt()) } else { line(empty) }
+}
+
+/// A number of things: `1 record`, `2 records`.
+pub fn counted(number: u64, one: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {one}{plural}")
 }
 
 /// A text without line breaks and other control characters.
@@ -89,6 +120,11 @@ mod tests {
     #[test]
     fn foreign_control_characters_do_not_reach_the_terminal() {
         assert_eq!(one_line("a\u{1b}[2Jb\r\n  c"), "a [2Jb c");
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!([0, 1, 2].map(|n| counted(n, "record")), ["0 records", "1 record", "2 records"]);
     }
 
     #[test]

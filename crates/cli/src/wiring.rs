@@ -1,6 +1,7 @@
 //! Puts the parts together: settings to store, lanes, bridges, engine. The only place that knows them all.
 
 use crate::args::Command;
+use crate::reach;
 use crate::register;
 use crate::settings::{self, Needs, Places, Problem, Problems, Settings};
 use anyhow::{Context as _, bail};
@@ -33,9 +34,8 @@ impl Start {
     pub fn settings(&self, needs: Needs) -> anyhow::Result<Settings> {
         let raw = settings::read(&Places::of_this_process(self.config.clone()));
         let settings = Settings::load(&raw, needs)?;
-        for note in &raw.notes {
-            tracing::info!("{note}");
-        }
+        raw.notes.iter().for_each(|note| tracing::info!("{note}"));
+        raw.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         Ok(settings)
     }
 
@@ -57,19 +57,37 @@ impl Start {
     }
 }
 
-/// Connects to Tandem's own database.
+/// Connects to Tandem's own database, which has to be there: of a wrong path an empty database would be made.
 pub async fn connect(settings: &Settings) -> anyhow::Result<Store> {
+    if let Some(file) = settings.database.sqlite_file().filter(|file| matches!(file.try_exists(), Ok(false))) {
+        bail!(
+            "there is no database at {}; look at DATABASE_URL, or make a new one there: `tandem migrate` does, and so does `tandem up`",
+            file.display()
+        );
+    }
+    connect_or_make(settings).await
+}
+
+/// As [`connect`]; an SQLite file that is not there is made.
+pub async fn connect_or_make(settings: &Settings) -> anyhow::Result<Store> {
     let url = settings.database.url.as_ref().context("DATABASE_URL is missing")?;
     let options =
         Options { max_connections: settings.database.connections, acquire_timeout: settings.database.acquire_timeout };
-    Ok(Store::connect(url.expose_secret(), options).await?)
+    match Store::connect(url.expose_secret(), options).await {
+        Err(error) if error.is_unavailable() => match reach::why_not(url.expose_secret()).await {
+            Some(why) => bail!("the database is unavailable: {why}"),
+            None => Err(error.into()),
+        },
+        connected => Ok(connected?),
+    }
 }
 
 /// Stops a command whose database is not migrated.
 pub async fn ready(store: &Store) -> anyhow::Result<()> {
     let pending = store.pending_migrations().await?;
     if !pending.is_empty() {
-        bail!("the database is not migrated ({} to apply); run `tandem migrate`", pending.len());
+        let count = crate::show::counted(pending.len() as u64, "migration");
+        bail!("the database is not migrated ({count} to apply); run `tandem migrate`");
     }
     Ok(())
 }

@@ -175,6 +175,11 @@ pub fn duration(text: &str) -> Result<std::time::Duration, String> {
         .ok_or_else(|| "has to be a length of time such as 90s, 30m, 2h, 7d".to_owned())
 }
 
+/// Parses a count for clap, of which none would be no answer.
+pub fn at_least_one(text: &str) -> Result<u32, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "has to be a whole number, at least 1".to_owned())
+}
+
 /// Who sits at the command line.
 pub fn operator() -> Actor {
     let name = ["USER", "LOGNAME", "USERNAME"]

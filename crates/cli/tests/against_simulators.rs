@@ -20,12 +20,18 @@ fn check_finds_both_systems_good_and_says_when_one_is_away() {
     let lines =
         |checked: &Value| checked.as_array().unwrap().iter().map(|l| l["detail"].to_string()).collect::<String>();
     assert!(lines(&good).contains("goods 0, unit 0, sale_model 0, sales_centre 0"), "{good}");
-    assert!(lines(&good).contains("no pre-invoice can be sent before goods and sale_model and sales_centre"), "{good}");
+    assert!(lines(&good).contains("no pre-invoice can be sent while nothing is set for goods, sale_model,"), "{good}");
+    let mappings =
+        |checked: &Value| checked.as_array().unwrap().iter().find(|l| l["what"] == "siagh: value mappings").cloned();
+    assert_eq!(mappings(&good).unwrap()["verdict"], "todo", "{good}");
+    let table = world.site.run(&["check"]).ok().out;
+    assert!(table.lines().any(|line| line.trim_start().starts_with("TODO") && line.contains("goods 0")), "{table}");
     for typ in ["goods", "sale_model", "sales_centre"] {
         world.site.run(&["mapping", "set", "siagh", typ, "A", "1"]).ok();
     }
     let filled = world.site.run(&["check", "--json"]).ok().json();
     assert!(lines(&filled).contains("goods 1, ") && !lines(&filled).contains("no pre-invoice"), "{filled}");
+    assert_eq!(mappings(&filled).unwrap()["verdict"], "ok", "{filled}");
     world.runtime.block_on(world.siagh.stop());
     let away = world.site.run(&["check", "--json"]).fails_with(1).json();
     assert!(away.as_array().unwrap().iter().any(|line| line["ok"] == json!(false)), "{away}");
@@ -192,6 +198,8 @@ fn an_import_is_counted_first_then_done_and_harmless_when_done_twice() {
         planned["plan"].as_object().unwrap().values().filter_map(Value::as_u64).sum::<u64>(),
         planned["seen"].as_u64().unwrap()
     );
+    let one_word = |key: &String| key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    assert!(planned["plan"].as_object().unwrap().keys().all(one_word), "{planned}");
 
     let first = world.site.run(&["import", "siagh", "--json"]).ok().json();
     assert_eq!(first["finished"], json!(true), "{first}");
@@ -261,13 +269,52 @@ fn jobs_are_listed_and_switched_once_they_are_known() {
     let world = World::with(0);
     world.site.run(&["schedule", "disable", "siagh", "poll"]).fails_with(1);
     world.site.run(&["schedule", "run", "siagh", "poll"]).ok();
-    world.site.run(&["schedule", "set", "siagh", "poll", "--every", "1s"]).fails_with(2);
+    for wrong in ["1s", "9999d", "604801s"] {
+        let ran = world.site.run(&["schedule", "set", "siagh", "poll", "--every", wrong]).fails_with(2);
+        assert_eq!(ran.err, "error: --every has to be from 5 to 604800 seconds (7d)\n");
+    }
+    world.site.run(&["schedule", "set", "siagh", "poll", "--every", "7d"]).ok();
     world.site.run(&["schedule", "set", "siagh", "poll", "--every", "2m"]).ok();
     world.site.run(&["schedule", "disable", "siagh", "poll"]).ok();
     let listed = world.site.run(&["schedule", "list", "--json"]).ok().json();
     let poll = listed["jobs"].as_array().unwrap().iter().find(|job| job["job"] == "poll").unwrap().clone();
     assert_eq!((&poll["enabled"], &poll["every_seconds"]), (&json!(false), &json!(120)));
     assert_eq!(listed["runs"][0]["status"], "DONE");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_worker_on_one_sqlite_file_is_refused_and_a_second_ingest_is_not() {
+    let world = World::with(0);
+    let up = Service::start(&world.site, "up");
+    for second in ["up", "worker"] {
+        let ran = world.site.run(&[second]).fails_with(1);
+        assert!(ran.err.lines().any(|line| line.contains("only one `tandem up` or `tandem worker`")), "{}", ran.err);
+        assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+    }
+    assert!(Service::start(&world.site, "ingest").ends_in_order());
+    assert!(up.ends_in_order());
+    assert!(Service::start(&world.site, "worker").ends_in_order(), "free again");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_service_logs_how_it_started_and_why_it_ended_and_libraries_are_silent() {
+    for role in ["ingest", "worker", "up"] {
+        let world = World::with(0);
+        let log = Service::start_logging(&world.site, role).log_after_its_end();
+        let of = |what: &str| {
+            let lines: Vec<&str> = log.lines().filter(|line| line.contains(what)).collect();
+            let [line] = lines[..] else { panic!("{role}, {what}: {log}") };
+            line
+        };
+        let (first, last) = (of("tandem has started"), of("tandem has stopped"));
+        for part in [role, env!("CARGO_PKG_VERSION"), "bridges=\"siagh\"", "\"sqlite\"", "\"embedded\""] {
+            assert!(first.contains(part), "{part}: {first}");
+        }
+        assert!(last.contains("why=\"SIGTERM\"") && last.contains("drained_s="), "{last}");
+        assert!(!["actix", "sea_orm", "sqlx"].iter().any(|library| log.contains(library)), "{log}");
+    }
 }
 
 #[cfg(unix)]

@@ -5,13 +5,26 @@ mod common;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::{Site, block_on};
 use serde_json::json;
-use tandem_core::{Actor, Lane, Notice, RecordKey, State, Trigger};
+use tandem_core::plan::Candidate;
+use tandem_core::{Actor, Lane, Notice, Plan, RecordKey, State, Trigger};
 use tandem_store::{Lease, Leased, LogEntry, Settlement, Store};
 
 const GUID: &str = "7b0c1f0e-2f0a-4f0b-9a51-0f6f1f6f0001";
 
 /// Notices a record and settles it in a state, as a worker would.
 async fn settled(store: &Store, kind: &str, id: &str, state: State, reason: &str) {
+    settled_with(store, kind, id, state, reason, |_| {}).await;
+}
+
+/// As [`settled`], with an entry in the log that says more.
+async fn settled_with(
+    store: &Store,
+    kind: &str,
+    id: &str,
+    state: State,
+    reason: &str,
+    more: impl FnOnce(&mut LogEntry),
+) {
     let now: DateTime<Utc> = Utc::now() - TimeDelta::minutes(1);
     let key = RecordKey::new("siagh", kind, id);
     let actor = Actor::new("test");
@@ -21,7 +34,9 @@ async fn settled(store: &Store, kind: &str, id: &str, state: State, reason: &str
     let Leased::Taken(row) = store.lease(&key, "test", TimeDelta::seconds(30), now).await.unwrap() else {
         panic!("not leased")
     };
-    let settlement = Settlement::new(row.noticed, state, reason, LogEntry::new(now, Trigger::Poll, actor));
+    let mut entry = LogEntry::new(now, Trigger::Poll, actor);
+    more(&mut entry);
+    let settlement = Settlement::new(row.noticed, state, reason, entry);
     store.settle(&Lease::of(&row), &settlement, now).await.unwrap();
 }
 
@@ -88,8 +103,27 @@ fn status_counts_each_state_per_bridge_and_kind_and_only_unparked_work_is_open()
 fn a_database_that_is_not_migrated_is_named_in_one_line() {
     let site = Site::bare();
     let url = site.database_url();
+    site.write("ledger.sqlite", "");
     let ran = site.with("DATABASE_URL", &url).run(&["status"]).fails_with(1);
-    assert!(ran.err.contains("tandem migrate") && ran.err.lines().count() == 1, "{}", ran.err);
+    assert!(ran.err.contains("not migrated (1 migration to apply); run `tandem migrate`"), "{}", ran.err);
+    assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+}
+
+#[test]
+fn a_command_that_reads_makes_no_database_of_a_wrong_path() {
+    let site = Site::bare();
+    let url = site.database_url();
+    let site = site.with("DATABASE_URL", &url);
+    for args in [&["status"][..], &["log"], &["why", "siagh", "customer", GUID], &["mapping", "list", "siagh"]] {
+        let ran = site.run(args).fails_with(1);
+        assert!(ran.err.starts_with("error: there is no database at ") && ran.err.lines().count() == 1, "{}", ran.err);
+        assert!(ran.err.contains("ledger.sqlite") && ran.err.contains("`tandem migrate`"), "{}", ran.err);
+    }
+    let checked = site.run(&["check", "--json"]).fails_with(1).json();
+    assert!(checked[0]["detail"].as_str().unwrap().starts_with("there is no database at "), "{checked}");
+    assert!(!site.path("ledger.sqlite").exists());
+    site.run(&["migrate"]).ok();
+    site.run(&["status"]).ok();
 }
 
 #[test]
@@ -148,7 +182,7 @@ fn dead_records_are_listed_replayed_and_discarded() {
         planned["records"][1],
         json!({ "bridge": "siagh", "kind": "customer", "id": "b", "reason": "mobile of b is taken" })
     );
-    assert!(site.run(&["dead", "replay", "--reason", "of b", "--plan"]).ok().out.contains("1 records would be"));
+    assert!(site.run(&["dead", "replay", "--reason", "of b", "--plan"]).ok().out.contains("1 record would be"));
     assert_eq!(site.run(&["dead", "list", "--json"]).ok().json().as_array().unwrap().len(), 3, "a plan writes nothing");
     assert_eq!(
         site.run(&["dead", "replay", "siagh", "customer", "a", "--json"]).ok().json(),
@@ -190,7 +224,6 @@ fn a_review_is_listed_and_resolved_by_exactly_one_decision() {
     let resolve = |rest: &[&str]| site.run(&[&["review", "resolve", "siagh", "customer"], rest].concat());
     resolve(&["a"]).fails_with(2);
     resolve(&["a", "--link", "42", "--again"]).fails_with(2);
-    assert!(resolve(&["a", "--exists", "2501"]).fails_with(1).err.contains("ever looked at"));
     assert!(resolve(&["a", "--again"]).fails_with(1).err.contains("in doubt"));
     resolve(&["a", "--link", "42"]).ok();
     assert_eq!(site.run(&["why", "siagh", "customer", "a", "--json"]).ok().json()["record"]["dest_id"], "42");
@@ -199,6 +232,76 @@ fn a_review_is_listed_and_resolved_by_exactly_one_decision() {
     assert!(resolve(&["b", "--duplicate-of", "nobody"]).fails_with(1).err.contains("never noticed"));
     resolve(&["b", "--duplicate-of", "a"]).ok();
     assert!(resolve(&["c", "--accept"]).fails_with(1).err.contains("ever looked at"));
+}
+
+#[test]
+fn an_id_that_can_be_none_is_refused_in_one_line_before_anything_is_believed() {
+    let site = Site::migrated();
+    block_on(async {
+        let store = site.store().await;
+        settled(&store, "customer", "a", State::NeedsReview, "two contacts fit").await;
+        settled(&store, "pre_invoice", "q", State::NeedsReview, "the answer was lost").await;
+    });
+    let resolve = |rest: &[&str]| site.run(&[&["review", "resolve", "siagh"], rest].concat());
+    for (args, says) in [
+        (
+            &["pre_invoice", "q", "--exists", "2501", "--dest-id", "nonsense"][..],
+            "--dest-id has to be the internal code",
+        ),
+        (&["pre_invoice", "q", "--exists", "number 2501"], "--exists has to be the number of a pre-invoice"),
+        (&["pre_invoice", "q", "--again", "--dest-id", "15460"], "--dest-id belongs to --exists"),
+        (&["customer", "a", "--link", "somebody"], "--link has to be the code of a contact"),
+        (&["customer", "a", "--exists", "2501"], "say --link with the code of a contact"),
+        (&["customer", "a", "--exists", "2501", "--dest-id", "42"], "say --link with the code of a contact"),
+    ] {
+        let ran = resolve(args).fails_with(2);
+        assert!(ran.err.contains(says) && ran.err.lines().count() == 1, "{args:?}: {}", ran.err);
+    }
+    assert_eq!(site.run(&["review", "list", "--json"]).ok().json().as_array().unwrap().len(), 2, "nothing was decided");
+    let never_seen = resolve(&["pre_invoice", "q", "--exists", "۲۵۰۱"]).fails_with(1);
+    assert!(never_seen.err.contains("ever looked at"), "a number in Persian digits is one: {}", never_seen.err);
+}
+
+#[test]
+fn a_link_to_none_of_the_candidates_has_to_be_meant() {
+    let site = Site::migrated();
+    let candidate = |id: &str| Candidate { dest_id: id.into(), what: "seems to be the same".to_owned() };
+    let plan = Plan::Review {
+        reason: "may be contact 41, 42 of Siagh".to_owned(),
+        candidates: vec![candidate("41"), candidate("42")],
+        changes: vec![],
+    };
+    block_on(async {
+        let store = site.store().await;
+        for id in ["a", "b"] {
+            let plan = serde_json::to_value(&plan).ok();
+            settled_with(&store, "customer", id, State::NeedsReview, "41 or 42?", |entry| entry.plan = plan).await;
+        }
+    });
+    let link = |rest: &[&str]| site.run(&[&["review", "resolve", "siagh", "customer"], rest].concat());
+    let refused = link(&["a", "--link", "999999"]).fails_with(1);
+    assert!(refused.err.contains("999999 is none of the candidates of siagh customer a (41, 42)"), "{}", refused.err);
+    assert!(refused.err.contains("--anyway") && refused.err.lines().count() == 1, "{}", refused.err);
+    link(&["a", "--new", "--anyway"]).fails_with(2);
+    link(&["a", "--link", "42"]).ok();
+    let decided = link(&["a", "--link", "7"]).fails_with(1);
+    assert!(decided.err.contains("is PENDING, so there is nothing to decide"), "{}", decided.err);
+    link(&["b", "--link", "999999", "--anyway"]).ok();
+    assert_eq!(site.run(&["why", "siagh", "customer", "b", "--json"]).ok().json()["record"]["dest_id"], "999999");
+}
+
+#[test]
+fn why_says_each_note_once() {
+    let site = Site::migrated();
+    let notes = ["contact 42 is inactive", "the city has no mapping", "the city has no mapping"];
+    let reason = "update contact 42: name (contact 42 is inactive)";
+    block_on(async {
+        let more = |entry: &mut LogEntry| entry.notes = notes.map(str::to_owned).to_vec();
+        settled_with(&site.store().await, "customer", "a", State::Synced, reason, more).await;
+    });
+    let said = site.run(&["why", "siagh", "customer", "a"]).ok().out;
+    assert_eq!(said.matches("note: ").count(), 1, "{said}");
+    assert_eq!(said.matches("note: the city has no mapping").count(), 1, "{said}");
 }
 
 #[test]
@@ -214,6 +317,15 @@ fn a_mapping_file_survives_the_round_trip() {
     site.run(&["mapping", "export", "siagh", "out.csv"]).ok();
     assert_eq!(std::fs::read_to_string(site.path("out.csv")).unwrap(), csv);
     assert_eq!(site.run(&["mapping", "export", "siagh"]).ok().out, csv);
+    let as_json = site.run(&["mapping", "export", "siagh", "--json"]).ok().json();
+    assert_eq!(as_json, site.run(&["mapping", "list", "siagh", "--json"]).ok().json());
+    assert_eq!(
+        as_json[0],
+        json!({ "type": "goods", "source": "Product-1", "target": "500100001", "note": "first, best" })
+    );
+    site.run(&["mapping", "export", "siagh", "out.json", "--json"]).ok();
+    let written = std::fs::read_to_string(site.path("out.json")).unwrap();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&written).unwrap(), as_json);
     assert_eq!(
         site.run_with_input(&["mapping", "import", "siagh", "-", "--json"], csv.as_bytes()).ok().json()["unchanged"],
         json!(3)
@@ -230,7 +342,8 @@ fn a_mapping_file_survives_the_round_trip() {
     site.run(&["mapping", "set", "siagh", "city", "تهران", "021", "--note", "capital"]).ok();
     let cities = site.run(&["mapping", "list", "siagh", "--type", "city", "--json"]).ok().json();
     assert_eq!(cities, json!([{ "type": "city", "source": "تهران", "target": "021", "note": "capital" }]));
-    site.run(&["mapping", "set", "siagh", "colour", "red", "1"]).fails_with(2);
+    let wrong = site.run(&["mapping", "set", "siagh", "colour", "red", "1"]).fails_with(2);
+    assert!(wrong.err.starts_with("error: the mapping has the type \"colour\"; there is goods"), "{}", wrong.err);
     site.run(&["mapping", "delete", "siagh", "city", "تهران"]).ok();
     site.run(&["mapping", "delete", "siagh", "city", "تهران"]).fails_with(1);
 }
@@ -292,6 +405,10 @@ fn the_log_is_filtered_and_bounded() {
     assert_eq!(count(&["--since", "1h"]), 2);
     assert_eq!(count(&["--since", "1s"]), 0);
     assert!(site.run(&["log"]).ok().out.contains("the price is wrong"));
+    for args in [&["log"][..], &["dead", "list"], &["review", "list"], &["why", "siagh", "customer", "a"]] {
+        let none = site.run(&[args, &["--limit", "0"]].concat()).fails_with(2);
+        assert_eq!(none.out, "", "{args:?}");
+    }
 }
 
 #[cfg(unix)]
@@ -376,7 +493,7 @@ fn check_names_what_is_missing_and_fails() {
 }
 
 #[test]
-fn a_reader_that_leaves_early_is_no_error() {
+fn a_reader_that_leaves_early_ends_the_command_quietly_with_the_code_of_a_broken_pipe() {
     let site = Site::bare();
     let mut child = site
         .command(&["settings"])
@@ -386,5 +503,5 @@ fn a_reader_that_leaves_early_is_no_error() {
         .unwrap();
     drop(child.stdout.take());
     let out = child.wait_with_output().unwrap();
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    assert_eq!((out.status.code(), String::from_utf8_lossy(&out.stderr).as_ref()), (Some(141), ""));
 }

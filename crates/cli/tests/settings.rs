@@ -58,7 +58,8 @@ fn secrets_are_echoed_neither_by_the_listing_nor_by_an_error() {
     }
     let down = site.run(&["status"]).fails_with(1);
     assert_eq!(down.err.lines().count(), 1, "{}", down.err);
-    assert!(down.err.contains("unavailable"), "{}", down.err);
+    assert!(down.err.contains("unavailable: no connection to 127.0.0.1:1: "), "{}", down.err);
+    assert!(down.err.contains("refused"), "the cause, and not only that the time is up: {}", down.err);
     let wrong = Site::bare()
         .with("FINANCE_PASSWORD", "s3cr3t-e")
         .with("DATABASE_URL", "oracle://u:s3cr3t-f@h")
@@ -98,6 +99,33 @@ fn a_line_of_env_that_is_none_is_named_by_its_number_and_never_repeated() {
         assert!(ran.err.contains(".env: line 5 is no NAME=value"), "{wrong:?}: {}", ran.err);
         assert!(!ran.err.contains("s3cr3t") && !ran.out.contains("s3cr3t"), "{}{}", ran.out, ran.err);
     }
+}
+
+#[test]
+fn a_name_in_env_that_is_nearly_a_setting_is_warned_of_and_the_environment_is_nobody_elses_business() {
+    let site = Site::bare().with("CRM_PASWORD", "x");
+    let names = "CRM_USERNAM=svc\nFINANCE_PASWORD_FILE=/x\nSIAGH_NUMBER_PREFIX=7-\nPOSTGRES_PASSWORD=x\nHOST=x\n";
+    site.write(".env", names);
+    let ran = site.run(&["settings"]).ok();
+    let warned: Vec<&str> = ran.err.lines().filter(|line| line.contains("did you mean")).collect();
+    assert_eq!((warned.len(), ran.err.lines().count()), (3, 3), "{}", ran.err);
+    for (line, meant) in warned.iter().zip(["CRM_USERNAME", "FINANCE_PASSWORD_FILE", "TANDEM_SIAGH_NUMBER_PREFIX"]) {
+        assert!(line.contains("WARN") && line.contains(&format!("did you mean {meant}?")), "{line}");
+    }
+    let service = site.run(&["status"]).fails_with(2);
+    assert!(service.err.contains("DATABASE_URL: is missing"), "{}", service.err);
+}
+
+#[test]
+fn of_a_file_that_cannot_be_read_nothing_is_said_to_be_missing() {
+    let site = Site::bare();
+    std::fs::create_dir(site.path(".env")).unwrap();
+    let ran = site.run(&["status"]).fails_with(2);
+    assert!(ran.err.contains(".env: can't be read") && ran.err.lines().count() == 1, "{}", ran.err);
+    let site = Site::bare().with("DATABASE_URL_FILE", "/does/not/exist");
+    let ran = site.run(&["status"]).fails_with(2);
+    assert!(ran.err.contains("DATABASE_URL_FILE: can't read"), "{}", ran.err);
+    assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
 }
 
 #[test]

@@ -48,7 +48,7 @@ where
 {
     // The broker's client reports each try to connect as an error of its own; the lanes say once that the broker is away. A
     // filter that names it overrides this.
-    let filter = EnvFilter::try_new(format!("lapin=off,{filter}"))
+    let filter = EnvFilter::try_new(format!("lapin=off,{}{filter}", quiet_beside(filter)))
         .map_err(|why| LogError::Filter { filter: filter.to_owned(), why: why.to_string() })?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     let set = match format {
@@ -58,6 +58,14 @@ where
     set.map_err(|_| LogError::Twice)?;
     log_panics();
     Ok(())
+}
+
+/// At `info` the log is the life of our own processes; what the web server and the database's libraries tell of theirs is
+/// noise beside it. Whoever asks for less gets less of them too, whoever asks for more gets all, and a filter that names
+/// them overrides this.
+fn quiet_beside(filter: &str) -> &'static str {
+    let at_info = filter.split(',').any(|directive| directive.trim().eq_ignore_ascii_case("info"));
+    if at_info { "actix=warn,sea_orm=warn,sqlx=warn," } else { "" }
 }
 
 fn log_panics() {

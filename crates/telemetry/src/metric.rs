@@ -45,6 +45,7 @@ metrics_list!(
     Webhooks => Counter "tandem_webhooks_total" "Webhook calls, by route and outcome (accepted, ignored, nothing, rejected, refused, unavailable).",
     WebhookSeconds => Seconds "tandem_webhook_seconds" "From the call to its answer, for calls that were stored.",
     AcceptBatch => Size "tandem_accept_batch_records" "Webhook calls that shared one commit.",
+    Spooled => Gauge "tandem_spooled_webhooks" "Webhook calls that are stored and not in the ledger yet.",
     Nudges => Counter "tandem_nudges_total" "Nudges that the pump handed to the lanes, by outcome (stored, lost, left).",
     Scans => Counter "tandem_scans_total" "Scans that ended, by bridge and outcome (done, incomplete, failed).",
     Open => Gauge "tandem_open_records" "Records whose work is neither settled nor parked, by bridge.",

@@ -6,6 +6,7 @@ use crate::settings::{Broker, Needs, Settings};
 use crate::show;
 use crate::wiring::{self, Start};
 use chrono::{TimeDelta, Utc};
+use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 use tandem_core::Bridge;
@@ -30,23 +31,62 @@ pub async fn run(start: &Start) -> anyhow::Result<Ended> {
         None => line("broker", true, "not set: embedded lanes"),
     });
     lines.extend(self::bridges(&settings, &bridges).await);
-    lines.extend(settings.remarks().into_iter().map(|remark| line("webhooks", true, remark)));
+    lines.extend(settings.remarks().into_iter().map(|remark| todo("webhooks", remark)));
     if start.json {
         show::json(&lines)?;
     } else {
-        let rows =
-            lines.iter().map(|l| [if l.ok { "ok" } else { "FAILED" }.to_owned(), l.what.clone(), l.detail.clone()]);
+        let rows = lines.iter().map(|l| [l.verdict.shown().to_owned(), l.what.clone(), l.detail.clone()]);
         show::table(&["", "WHAT", "FOUND"], rows, "");
     }
     Ok(Ended::done_if(lines.iter().all(|line| line.ok)))
 }
 
-fn line(what: &str, ok: bool, detail: impl Into<String>) -> CheckLine {
-    CheckLine { what: what.to_owned(), ok, detail: detail.into() }
+/// What was found out about one thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    Ok,
+    /// Nothing is broken, but something is still to be set before all of it works.
+    Todo,
+    Failed,
+}
+
+impl Verdict {
+    fn shown(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Todo => "TODO",
+            Self::Failed => "FAILED",
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Line {
+    what: String,
+    /// It did not fail.
+    ok: bool,
+    verdict: Verdict,
+    detail: String,
+}
+
+impl From<CheckLine> for Line {
+    fn from(found: CheckLine) -> Self {
+        line(&found.what, found.ok, found.detail)
+    }
+}
+
+fn line(what: &str, ok: bool, detail: impl Into<String>) -> Line {
+    let verdict = if ok { Verdict::Ok } else { Verdict::Failed };
+    Line { what: what.to_owned(), ok, verdict, detail: detail.into() }
+}
+
+fn todo(what: &str, detail: impl Into<String>) -> Line {
+    Line { verdict: Verdict::Todo, ..line(what, true, detail) }
 }
 
 /// The database, its clock beside ours, and what the operator keeps in it.
-async fn database(settings: &Settings, bridges: &[Arc<dyn Bridge>]) -> Vec<CheckLine> {
+async fn database(settings: &Settings, bridges: &[Arc<dyn Bridge>]) -> Vec<Line> {
     let failed = |error: &dyn std::fmt::Display| vec![line("database", false, format!("{error:#}"))];
     let store = match wiring::connect(settings).await {
         Ok(store) => store,
@@ -65,8 +105,8 @@ async fn database(settings: &Settings, bridges: &[Arc<dyn Bridge>]) -> Vec<Check
     let mut lines = vec![if migrated {
         line("database", true, "reachable and up to date")
     } else {
-        let count = pending.len();
-        line("database", false, format!("reachable, but {count} migrations are to be applied: run `tandem migrate`"))
+        let count = show::counted(pending.len() as u64, "migration");
+        line("database", false, format!("reachable, but not migrated ({count} to apply): run `tandem migrate`"))
     }];
     lines.extend(skew.map(clock));
     for spec in bridges.iter().map(|bridge| bridge.spec()).filter(|_| migrated) {
@@ -79,7 +119,7 @@ async fn database(settings: &Settings, bridges: &[Arc<dyn Bridge>]) -> Vec<Check
 }
 
 /// Leases of one host are judged by the clock of another.
-fn clock(skew: TimeDelta) -> CheckLine {
+fn clock(skew: TimeDelta) -> Line {
     let apart = show::length(skew.abs());
     match skew.abs() <= CLOCKS_APART {
         true => line("clock", true, format!("agrees with the database's within {} s", CLOCKS_APART.num_seconds())),
@@ -89,22 +129,21 @@ fn clock(skew: TimeDelta) -> CheckLine {
 }
 
 /// How many rows the tables have without which a kind can't be sent, and which of them has none.
-fn value_mappings(bridge: &str, mappings: &[Mapping]) -> Vec<CheckLine> {
-    let Some(known) = register::KNOWN.iter().find(|known| known.id == bridge) else { return Vec::new() };
+fn value_mappings(bridge: &str, mappings: &[Mapping]) -> Option<Line> {
+    let known = register::KNOWN.iter().find(|known| known.id == bridge)?;
     let rows = |typ: &str| mappings.iter().filter(|mapping| mapping.typ == typ).count();
     let counts: Vec<String> = known.counted.iter().map(|typ| format!("{typ} {}", rows(typ))).collect();
-    let what = format!("{bridge}: value mappings");
-    let mut lines = vec![line(&what, true, counts.join(", "))];
+    let (what, counts) = (format!("{bridge}: value mappings"), counts.join(", "));
     let empty: Vec<&str> = known.needed.1.iter().copied().filter(|typ| rows(typ) == 0).collect();
-    if !empty.is_empty() {
-        let (kind, types) = (known.needed.0, empty.join(" and "));
-        let hint = format!("no {kind} can be sent before {types} is set: `tandem mapping import {bridge} FILE`");
-        lines.push(line(&what, true, hint));
+    if empty.is_empty() {
+        return Some(line(&what, true, counts));
     }
-    lines
+    let (kind, types) = (known.needed.0, empty.join(", "));
+    let hint = format!("no {kind} can be sent while nothing is set for {types}: `tandem mapping import {bridge} FILE`");
+    Some(todo(&what, format!("{counts}; {hint}")))
 }
 
-async fn broker(broker: &Broker, bridges: &[Arc<dyn Bridge>]) -> CheckLine {
+async fn broker(broker: &Broker, bridges: &[Arc<dyn Bridge>]) -> Line {
     let mut settings = match RabbitSettings::new(&broker.url) {
         Ok(settings) => settings,
         Err(error) => return line("broker", false, error.to_string()),
@@ -120,7 +159,7 @@ async fn broker(broker: &Broker, bridges: &[Arc<dyn Bridge>]) -> CheckLine {
     }
 }
 
-async fn bridges(settings: &Settings, built: &anyhow::Result<Vec<Arc<dyn Bridge>>>) -> Vec<CheckLine> {
+async fn bridges(settings: &Settings, built: &anyhow::Result<Vec<Arc<dyn Bridge>>>) -> Vec<Line> {
     let systems = &settings.systems;
     if settings.bridges().is_empty() {
         return vec![line("bridges", false, format!("none can run: {} not set", systems.missing.join(", ")))];
@@ -129,7 +168,7 @@ async fn bridges(settings: &Settings, built: &anyhow::Result<Vec<Arc<dyn Bridge>
         Ok(bridges) => {
             let mut lines = Vec::new();
             for bridge in bridges {
-                lines.extend(bridge.check().await);
+                lines.extend(bridge.check().await.into_iter().map(Line::from));
             }
             lines
         }

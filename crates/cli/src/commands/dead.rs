@@ -6,7 +6,7 @@ use super::leave_to_services;
 use crate::exit::{Ended, wrong_usage};
 use crate::progress::Progress;
 use crate::wiring::Start;
-use crate::words::{Which, operator};
+use crate::words::{Which, at_least_one, operator};
 use crate::{show, stop};
 use anyhow::Context as _;
 use chrono::Utc;
@@ -23,7 +23,7 @@ pub enum Action {
         #[command(flatten)]
         which: Which,
         /// At most so many.
-        #[arg(long, default_value_t = 100, value_name = "N")]
+        #[arg(long, default_value_t = 100, value_name = "N", value_parser = at_least_one)]
         limit: u32,
     },
     /// Try them again.
@@ -77,7 +77,7 @@ pub async fn run(start: &Start, action: Action) -> anyhow::Result<Ended> {
 
 /// Lists the records of one state.
 pub async fn list(start: &Start, which: &Which, state: State, limit: u32) -> anyhow::Result<Ended> {
-    let filter = RowFilter { states: vec![state], limit: limit.max(1), ..which.filter()? };
+    let filter = RowFilter { states: vec![state], limit, ..which.filter()? };
     let (_, store) = start.store().await?;
     let rows = store.rows(&filter).await?;
     if start.json {
@@ -89,7 +89,7 @@ pub async fn list(start: &Start, which: &Which, state: State, limit: u32) -> any
             [row.key.to_string(), show::distance(since, now), row.attempts.to_string(), row.reason.clone()]
         };
         show::table(&["RECORD", "SINCE", "TRIES", "REASON"], rows.iter().map(cells), &format!("no record is {state}"));
-        if rows.len() == limit.max(1) as usize {
+        if rows.len() == limit as usize {
             show::line(format!("the first {limit} of them; --limit shows more"));
         }
     }
@@ -104,7 +104,7 @@ async fn plan(start: &Start, which: &Which) -> anyhow::Result<Ended> {
         return Ok(Ended::Done);
     }
     chosen.iter().for_each(|one| show::line(one.line()));
-    show::line(format!("{} records would be tried again; nothing was done", chosen.len()));
+    show::line(format!("{} would be tried again; nothing was done", records(chosen.len())));
     Ok(Ended::Done)
 }
 
@@ -112,7 +112,7 @@ async fn replay(start: &Start, which: &Which, yes: bool, rate: u32) -> anyhow::R
     let (store, chosen) = chosen(start, which).await?;
     let go_on = chosen.is_empty() || yes || which.is_one() || {
         preview(&chosen);
-        confirmed(&format!("Try {} records again?", chosen.len()))?
+        confirmed(&format!("Try {} again?", records(chosen.len())))?
     };
     let keys = keys(chosen);
     if keys.is_empty() || !go_on {
@@ -135,7 +135,7 @@ async fn replay(start: &Start, which: &Which, yes: bool, rate: u32) -> anyhow::R
     if start.json {
         show::json(&json!({ "matching": keys.len(), "replayed": done }))?;
     } else {
-        show::line(format!("{done} of {} records are open again; running workers look at them", keys.len()));
+        show::line(format!("{done} of {} opened again; running workers look at them", records(keys.len())));
     }
     if done < keys.len() {
         show::line("stopped; the same command goes on with the rest");
@@ -149,7 +149,7 @@ async fn discard(start: &Start, which: &Which, why: &str, yes: bool) -> anyhow::
     }
     let (store, chosen) = chosen(start, which).await?;
     let keys = keys(chosen);
-    if keys.is_empty() || !(yes || which.is_one() || confirmed(&format!("Give {} records up?", keys.len()))?) {
+    if keys.is_empty() || !(yes || which.is_one() || confirmed(&format!("Give {} up?", records(keys.len())))?) {
         return nothing(start, &keys, "discarded");
     }
     let mut done = 0;
@@ -160,7 +160,7 @@ async fn discard(start: &Start, which: &Which, why: &str, yes: bool) -> anyhow::
     if start.json {
         show::json(&json!({ "matching": keys.len(), "discarded": done }))?;
     } else {
-        show::line(format!("{done} of {} records are left alone from now on", keys.len()));
+        show::line(format!("{done} of {} left alone from now on", records(keys.len())));
     }
     Ok(Ended::Done)
 }
@@ -199,6 +199,10 @@ impl Chosen {
         let key = &self.key;
         json!({ "bridge": key.bridge, "kind": key.kind, "id": key.source_id, "reason": self.reason })
     }
+}
+
+fn records(number: usize) -> String {
+    show::counted(number as u64, "record")
 }
 
 fn keys(chosen: Vec<Chosen>) -> Vec<RecordKey> {

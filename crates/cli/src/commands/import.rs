@@ -102,7 +102,9 @@ impl Planned {
 
     fn print(&self, start: &Start) -> anyhow::Result<()> {
         if start.json {
-            return show::json(&json!({ "seen": self.seen, "complete": self.complete, "plan": self.by_decision }));
+            let plan: BTreeMap<String, u64> =
+                self.by_decision.iter().map(|(what, count)| (snake_case(what), *count)).collect();
+            return show::json(&json!({ "seen": self.seen, "complete": self.complete, "plan": plan }));
         }
         show::table(
             &["WOULD", "RECORDS"],
@@ -110,9 +112,15 @@ impl Planned {
             "there is nothing to import",
         );
         let cut = if self.complete { "" } else { "; stopped before the end" };
-        show::line(format!("{} records looked at, nothing was written{cut}", self.seen));
+        show::line(format!("{} looked at, nothing was written{cut}", show::counted(self.seen, "record")));
         Ok(())
     }
+}
+
+/// A decision as a key of JSON: `nothing_unchanged` for "nothing (UNCHANGED)".
+fn snake_case(what: &str) -> String {
+    let words = what.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("_")
 }
 
 /// A plan in a word or two, the same for all records that meet the same fate.
@@ -125,5 +133,23 @@ fn decision(preview: &Preview) -> String {
         Ok(Plan::Review { .. }) => "ask a person".to_owned(),
         Ok(Plan::Dead { .. }) => "give up (DEAD)".to_owned(),
         Err(fault) => format!("not known: {}", fault.code),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_json_is_one_word() {
+        for (what, key) in [
+            ("create_identity", "create_identity"),
+            ("create_identity + update_identity", "create_identity_update_identity"),
+            ("nothing (UNCHANGED)", "nothing_unchanged"),
+            ("wait for a mapping of goods", "wait_for_a_mapping_of_goods"),
+            ("not known: siagh.timeout", "not_known_siagh_timeout"),
+        ] {
+            assert_eq!(snake_case(what), key);
+        }
     }
 }

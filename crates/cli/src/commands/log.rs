@@ -32,7 +32,7 @@ pub struct Args {
     #[arg(long, value_name = "WHEN")]
     since: Option<String>,
     /// At most so many entries.
-    #[arg(long, default_value_t = 50, value_name = "N")]
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = words::at_least_one)]
     limit: u32,
     /// Print what comes, until Ctrl-C.
     #[arg(long)]
@@ -53,7 +53,7 @@ pub async fn run(start: &Start, args: Args) -> anyhow::Result<Ended> {
         state,
         trigger: args.trigger,
         since,
-        limit: args.limit.max(1),
+        limit: args.limit,
         ..LogFilter::default()
     };
     if args.follow {

@@ -51,7 +51,7 @@ pub enum Action {
         /// The file; `-` is the standard input.
         file: PathBuf,
     },
-    /// Write all of them as CSV.
+    /// Write all of them as CSV; with --json as JSON.
     Export {
         bridge: String,
         /// The file; else the standard output.
@@ -75,7 +75,8 @@ pub async fn run(start: &Start, action: Action) -> anyhow::Result<Ended> {
         Action::List { bridge, typ } => list(start, words::bridge(&bridge)?, typ.as_deref()).await,
         Action::Set { bridge, typ, source, target, note } => {
             let known = words::bridge(&bridge)?;
-            let mapping = mapping_of(known, Line { typ, source, target, note }).map_err(wrong_usage)?;
+            let mapping = mapping_of(known, Line { typ, source, target, note });
+            let mapping = mapping.map_err(|what| wrong_usage(format!("the mapping {what}")))?;
             set(start, known, vec![mapping]).await
         }
         Action::Delete { bridge, typ, source } => delete(start, words::bridge(&bridge)?, &typ, &source).await,
@@ -110,10 +111,10 @@ async fn set(start: &Start, known: &Known, mappings: Vec<Mapping>) -> anyhow::Re
         show::json(&json!({ "set": change.set, "unchanged": change.unchanged, "released": change.released.len() }))?;
     } else {
         show::line(format!(
-            "{} set, {} unchanged, {} waiting records go on",
+            "{} set, {} unchanged; {} set going",
             change.set,
             change.unchanged,
-            change.released.len()
+            show::counted(change.released.len() as u64, "waiting record")
         ));
     }
     Ok(Ended::Done)
@@ -135,19 +136,24 @@ async fn delete(start: &Start, known: &Known, typ: &str, source: &str) -> anyhow
 
 async fn export(start: &Start, known: &Known, file: Option<&Path>) -> anyhow::Result<Ended> {
     let (_, store) = start.store().await?;
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for mapping in store.mappings(&BridgeId::from(known.id), None).await? {
-        writer.serialize(Line::from(mapping))?;
-    }
-    let mut text = String::from_utf8(writer.into_inner().map_err(|error| error.into_error())?)?;
-    if text.is_empty() {
-        text.push_str("type,source,target,note\n");
-    }
+    let lines: Vec<Line> = store.mappings(&BridgeId::from(known.id), None).await?.into_iter().map(Line::from).collect();
+    let text = if start.json { serde_json::to_string_pretty(&lines)? + "\n" } else { csv_of(&lines)? };
     match file {
         Some(path) => std::fs::write(path, &text).with_context(|| format!("can't write {}", path.display()))?,
         None => show::line(text.trim_end_matches('\n')),
     }
     Ok(Ended::Done)
+}
+
+fn csv_of(lines: &[Line]) -> anyhow::Result<String> {
+    if lines.is_empty() {
+        return Ok("type,source,target,note\n".to_owned());
+    }
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for line in lines {
+        writer.serialize(line)?;
+    }
+    Ok(String::from_utf8(writer.into_inner().map_err(|error| error.into_error())?)?)
 }
 
 fn text_of(file: &Path) -> anyhow::Result<String> {

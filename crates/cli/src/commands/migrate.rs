@@ -8,7 +8,7 @@ use serde_json::json;
 
 pub async fn run(start: &Start) -> anyhow::Result<Ended> {
     let settings = start.settings(Needs::Database)?;
-    let store = wiring::connect(&settings).await?;
+    let store = wiring::connect_or_make(&settings).await?;
     let applied = store.migrate().await?;
     if start.json {
         show::json(&json!({ "applied": applied }))?;

@@ -1,8 +1,10 @@
 //! `tandem up`, `ingest` and `worker`: the services. A stop lets work in hand finish.
 
+use crate::alone::Alone;
 use crate::exit::Ended;
 use crate::settings::{Http, Needs, Settings};
-use crate::stop;
+use crate::show;
+use crate::stop::Stop;
 use crate::wiring::{self, Start};
 use anyhow::{Context as _, bail};
 use std::net::SocketAddr;
@@ -10,7 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tandem_core::lane::Lanes;
 use tandem_engine::{Engine, Publisher};
-use tandem_ingest::{HttpSettings, Ingest, IngestSettings, RateCap, RateCaps, WebhookSettings, ops_server};
+use tandem_ingest::{
+    AcceptSettings, HttpSettings, Ingest, IngestSettings, RateCap, RateCaps, WebhookSettings, ops_server,
+};
 use tandem_store::{Retention, Store};
 use tandem_worker::Worker;
 use tokio::task::JoinHandle;
@@ -57,16 +61,59 @@ impl Parts {
 /// Ingest and worker in one process. On SQLite, where one machine does everything, it migrates by itself.
 pub async fn up(start: &Start) -> anyhow::Result<Ended> {
     let settings = start.settings(Needs::Bridges)?;
-    let store = wiring::connect(&settings).await?;
+    let store = wiring::connect_or_make(&settings).await?;
+    let _alone = Alone::among_workers(&settings)?;
     if settings.database.is_sqlite() {
         for name in store.migrate().await? {
             tracing::info!(%name, "migration applied");
         }
     }
-    let up = Up::start(settings, store, stop::on_signal()).await?;
-    println!("listening on {}", up.address);
-    up.ended.await.context("the roles")??;
+    let life = Life::begins("up", &settings);
+    let up = Up::start(settings, store, life.stop.token.clone()).await?;
+    life.listens(up.address, &up.engine);
+    let ended = up.ended.await.context("the roles");
+    life.ends();
+    ended??;
     Ok(Ended::Done)
+}
+
+/// The first and the last line in the log of a service.
+struct Life {
+    role: &'static str,
+    database: &'static str,
+    lanes: &'static str,
+    stop: Stop,
+}
+
+impl Life {
+    fn begins(role: &'static str, settings: &Settings) -> Self {
+        Self {
+            role,
+            database: if settings.database.is_sqlite() { "sqlite" } else { "postgres" },
+            lanes: if settings.broker.is_some() { "rabbitmq" } else { "embedded" },
+            stop: Stop::on_signal(),
+        }
+    }
+
+    /// Says so to whoever started it, and in the log.
+    fn listens(&self, address: SocketAddr, engine: &Engine) {
+        show::announce(format!("listening on {address}"));
+        let bridges: Vec<&str> = engine.register().iter().map(|bridge| bridge.spec().id.as_str()).collect();
+        let (role, version, bridges) = (self.role, env!("CARGO_PKG_VERSION"), bridges.join(", "));
+        let Self { database, lanes, .. } = self;
+        tracing::info!(role, version, bridges, database, lanes, %address, "tandem has started");
+    }
+
+    fn ends(&self) {
+        let role = self.role;
+        match self.stop.asked() {
+            Some((why, at)) => {
+                let drained_s = at.elapsed().as_secs_f64();
+                tracing::info!(role, why, drained_s = %format_args!("{drained_s:.1}"), "tandem has stopped");
+            }
+            None => tracing::info!(role, why = "it could not go on", "tandem has stopped"),
+        }
+    }
 }
 
 /// Both roles, running.
@@ -97,23 +144,28 @@ impl Up {
 
 pub async fn ingest(start: &Start) -> anyhow::Result<Ended> {
     let settings = start.settings(Needs::Bridges)?;
-    let store = wiring::connect(&settings).await?;
-    let parts = Parts::of(settings, store, stop::on_signal()).await?;
+    let store = wiring::connect_or_make(&settings).await?;
+    let life = Life::begins("ingest", &settings);
+    let parts = Parts::of(settings, store, life.stop.token.clone()).await?;
     let ingest = parts.ingest()?;
-    println!("listening on {}", ingest.addr());
-    ingest.run_until_stopped(parts.stop.clone()).await.context("the HTTP server")?;
+    life.listens(ingest.addr(), &parts.engine);
+    let served = ingest.run_until_stopped(parts.stop.clone()).await;
+    life.ends();
+    served.context("the HTTP server")?;
     Ok(Ended::Done)
 }
 
 pub async fn worker(start: &Start) -> anyhow::Result<Ended> {
     let settings = start.settings(Needs::Bridges)?;
-    let store = wiring::connect(&settings).await?;
-    let parts = Parts::of(settings, store, stop::on_signal()).await?;
+    let store = wiring::connect_or_make(&settings).await?;
+    let _alone = Alone::among_workers(&settings)?;
+    let life = Life::begins("worker", &settings);
+    let parts = Parts::of(settings, store, life.stop.token.clone()).await?;
     let listen = parts.settings.http.worker;
     let ops = ops_server(listen, "tandem-worker", parts.engine.clone(), parts.lanes.clone())
         .with_context(|| format!("can't listen on {listen}"))?;
-    println!("listening on {}", ops.addr());
-    if parts.settings.broker.is_none() {
+    life.listens(ops.addr(), &parts.engine);
+    if parts.settings.broker.is_none() && !parts.settings.database.is_sqlite() {
         tracing::warn!(
             "AMQP_URL is not set: this has to be the only worker on its database, or destinations get more at once than they bear"
         );
@@ -121,7 +173,9 @@ pub async fn worker(start: &Start) -> anyhow::Result<Ended> {
     let serving = tokio::spawn(ops.run_until_stopped(parts.stop.clone()));
     parts.worker().run(parts.stop.clone()).await;
     parts.stop.cancel();
-    serving.await.context("the HTTP server")?.context("the HTTP server")?;
+    let served = serving.await.context("the HTTP server");
+    life.ends();
+    served?.context("the HTTP server")?;
     Ok(Ended::Done)
 }
 
@@ -142,6 +196,7 @@ fn ingest_settings(settings: &Settings) -> IngestSettings {
             rates: rates(http),
             ..WebhookSettings::default()
         },
+        accept: AcceptSettings { crowd: http.crowd, ..AcceptSettings::default() },
         retention: Retention {
             log_days: process.log_days,
             inbox_days: process.inbox_days,

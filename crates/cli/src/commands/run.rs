@@ -126,12 +126,12 @@ pub async fn report(
     match drained.end {
         End::Empty => {}
         End::Stopped => show::line(format!(
-            "stopped with {} records open; running workers go on with them, and so does `{again}`",
-            drained.left.open
+            "stopped with {} open; running workers go on with that, and so does `{again}`",
+            show::counted(drained.left.open, "record")
         )),
         End::Stuck => show::line(format!(
-            "{} records are still open and nothing has moved for a while; running workers go on with them, and so does `{again}`",
-            drained.left.open
+            "nothing has moved for a while, with {} still open; running workers go on with that, and so does `{again}`",
+            show::counted(drained.left.open, "record")
         )),
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use super::run::{self as runs, Patience};
 use crate::exit::Ended;
+use crate::settings::LONGEST_WAIT;
 use crate::show;
 use crate::wiring::Start;
 use crate::words::{self, duration};
@@ -11,6 +12,9 @@ use serde_json::json;
 use std::time::Duration;
 use tandem_core::{BridgeId, JobId};
 use tandem_store::{JobChange, JobRow, RunRow};
+
+/// How often a job may run by itself.
+const SHORTEST: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Action {
@@ -24,7 +28,7 @@ pub enum Action {
     Set {
         #[command(flatten)]
         job: Job,
-        /// Such as `90s`, `15m`, `2h`; at least 5 s.
+        /// Such as `90s`, `15m`, `2h`; 5 s to 7 days.
         #[arg(long, value_parser = duration, value_name = "TIME")]
         every: Duration,
     },
@@ -45,8 +49,9 @@ pub struct Job {
 pub async fn run(start: &Start, action: Action) -> anyhow::Result<Ended> {
     match action {
         Action::List { runs } => list(start, runs).await,
-        Action::Set { every, .. } if every < Duration::from_secs(5) => {
-            Err(crate::exit::wrong_usage("--every has to be at least 5s"))
+        Action::Set { every, .. } if !(SHORTEST..=LONGEST_WAIT).contains(&every) => {
+            let (shortest, longest) = (SHORTEST.as_secs(), LONGEST_WAIT.as_secs());
+            Err(crate::exit::wrong_usage(format!("--every has to be from {shortest} to {longest} seconds (7d)")))
         }
         Action::Set { job, every } => change(start, &job, JobChange { every: Some(every), enabled: None }).await,
         Action::Enable(job) => change(start, &job, JobChange { enabled: Some(true), every: None }).await,

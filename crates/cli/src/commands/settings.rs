@@ -27,6 +27,7 @@ pub fn run(start: &Start, args: Args) -> anyhow::Result<Ended> {
         return Ok(Ended::Done);
     }
     let raw = read(&Places::of_this_process(start.config.clone()));
+    raw.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     if start.json {
         let all: serde_json::Map<_, _> = table::all()
             .map(|s| (s.name.to_owned(), json!({ "value": value(&raw, s), "source": source(&raw, s) })))

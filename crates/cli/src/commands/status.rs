@@ -12,10 +12,12 @@ use tandem_store::{Circuit, Count, Store};
 /// What `--json` prints. `open` and `bridges` keep their form; further members may come.
 #[derive(Debug, Serialize)]
 pub struct Status {
-    /// Records whose work is neither settled nor parked.
+    /// Records whose work is neither settled nor parked, and webhook calls that are on their way into the ledger.
     open: u64,
     /// Per bridge and kind, how many records are in which state.
     bridges: BTreeMap<BridgeId, BTreeMap<KindId, BTreeMap<State, u64>>>,
+    /// Webhook calls that are stored and not in the ledger yet; also counted in `open`.
+    spooled: u64,
     leased: u64,
     /// When the longest-waiting open record that is due was due.
     oldest: Option<DateTime<Utc>>,
@@ -39,8 +41,9 @@ pub async fn run(start: &Start) -> anyhow::Result<Ended> {
 pub async fn read(store: &Store) -> anyhow::Result<Status> {
     let work = store.open_work(None, Utc::now()).await?;
     Ok(Status {
-        open: work.open,
+        open: work.open + work.spooled,
         bridges: by_bridge(store.counts().await?),
+        spooled: work.spooled,
         leased: work.leased,
         oldest: work.oldest,
         next_due: work.next_due,
@@ -76,7 +79,11 @@ pub fn print(status: &Status) {
     show::table(&header, rows, "no record was noticed yet");
     let oldest = status.oldest.map_or_else(String::new, |at| format!(", the oldest due {}", show::distance(at, now)));
     let next = status.next_due.map_or_else(String::new, |at| format!(", the next due {}", show::distance(at, now)));
-    show::line(format!("open: {}, in work: {}{oldest}{next}", status.open, status.leased));
+    let spooled = match status.spooled {
+        0 => String::new(),
+        calls => format!(" ({calls} of them webhook calls on their way into the ledger)"),
+    };
+    show::line(format!("open: {}{spooled}, in work: {}{oldest}{next}", status.open, status.leased));
     for circuit in &status.circuits {
         show::line(format!(
             "{} is left alone since {} ({}); next probe {}",

@@ -179,7 +179,7 @@ async fn all(start: &Start, known: &Known, kind: KindId, patience: Patience) -> 
     let again = format!("tandem sync {bridge} {kind} --all");
     let noticed = notice_all(&engine, known, &kind, &stop).await?;
     if !start.json {
-        show::line(format!("{noticed} records noticed"));
+        show::line(format!("{} noticed", show::counted(noticed, "record")));
     }
     let drained = run::drain_bridge(&engine, &publisher, bridge, &stop, patience).await?;
     run::report(start, &engine, None, &drained, &again).await?;
@@ -242,7 +242,7 @@ mod tests {
         let notice = Notice { key: key.clone(), hint: None, trigger: Trigger::Manual, actor: operator(), lane };
         engine.store().notice(&[notice], engine.now()).await.unwrap();
         let republish_after = chrono::TimeDelta::minutes(10);
-        let claim = Claim { limit: 10, bulk_window: 10, republish_after, skip: Vec::new() };
+        let claim = Claim { limit: 10, bulk_window: 10, republish_after: Some(republish_after), skip: Vec::new() };
         assert_eq!(engine.store().claim_due(&claim, engine.now()).await.unwrap(), [], "it counts as published");
         let mut errand = Errand { engine: &engine, ours: [key].into(), lines: Vec::new() };
         errand.run(None).await.unwrap();

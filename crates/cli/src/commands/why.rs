@@ -4,7 +4,7 @@ use super::known_row;
 use crate::exit::Ended;
 use crate::show;
 use crate::wiring::Start;
-use crate::words::Record;
+use crate::words::{Record, at_least_one};
 use chrono::Utc;
 use serde_json::json;
 use tandem_core::plan::OpenIntent;
@@ -16,7 +16,7 @@ pub struct Args {
     #[command(flatten)]
     record: Record,
     /// How many entries of its history to show.
-    #[arg(long, default_value_t = 10, value_name = "N")]
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = at_least_one)]
     limit: u32,
 }
 
@@ -29,7 +29,7 @@ pub async fn run(start: &Start, args: Args) -> anyhow::Result<Ended> {
         bridge: Some(key.bridge),
         kind: Some(key.kind),
         source_id: Some(key.source_id),
-        limit: args.limit.max(1),
+        limit: args.limit,
         ..LogFilter::default()
     };
     let history = store.log(&filter).await?;
@@ -94,7 +94,18 @@ fn print_entry(entry: &LogRow) {
     ));
     show::line(format!("    {}", show::one_line(&entry.reason)));
     entry.changes.iter().for_each(|change| show::line(format!("    {}", change_of(change))));
-    entry.notes.iter().for_each(|note| show::line(format!("    note: {}", show::one_line(note))));
+    notes_beside(entry).into_iter().for_each(|note| show::line(format!("    note: {}", show::one_line(note))));
+}
+
+/// The notes that the reason does not say already, each once.
+fn notes_beside(entry: &LogRow) -> Vec<&str> {
+    let mut notes: Vec<&str> = Vec::new();
+    for note in entry.notes.iter().map(String::as_str) {
+        if !entry.reason.contains(note) && !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    notes
 }
 
 /// `name: old -> new`.

@@ -15,6 +15,7 @@ use stage::Stage;
 use std::collections::BTreeMap;
 use tandem_core::State;
 use tell::Tell;
+use tokio_util::sync::CancellationToken;
 use verdict::Held;
 
 /// `tandem demo`.
@@ -33,7 +34,13 @@ pub struct DemoArgs {
 /// # Errors
 /// Whatever stopped it; the systems and the database file are gone then.
 pub async fn run(args: DemoArgs) -> anyhow::Result<Ended> {
-    let stop = stop::on_signal();
+    let (stop, unread) = (stop::on_signal(), CancellationToken::new());
+    show::when_unread(unread.clone());
+    let (stops, nobody_looks) = (stop.clone(), unread.clone());
+    tokio::spawn(async move {
+        nobody_looks.cancelled().await;
+        stops.cancel();
+    });
     show::line("Tandem, with a simulated CRM and a simulated finance system on this machine. Nothing leaves it.");
     let stage = Stage::build(args.contacts as usize).await?;
     let tell = Tell::new();
@@ -53,7 +60,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<Ended> {
         stop.cancelled().await;
     }
     stage.close().await;
-    Ok(ended)
+    Ok(if unread.is_cancelled() { Ended::Unread } else { ended })
 }
 
 /// The table per kind, and whether both systems agree.
@@ -75,7 +82,7 @@ async fn sum_up(stage: &Stage) -> anyhow::Result<bool> {
         0 => show::line(
             "Both systems agree: every customer is one contact and every contact one customer with the same values, and every quote is one pre-invoice.",
         ),
-        n => show::line(format!("The systems disagree in {n} places.")),
+        n => show::line(format!("The systems disagree in {}.", show::counted(n as u64, "place"))),
     }
     Ok(disagreements.is_empty())
 }

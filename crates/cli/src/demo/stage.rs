@@ -30,7 +30,27 @@ pub struct Stage {
     roles: JoinHandle<anyhow::Result<()>>,
     // Both end when they are dropped.
     sims: (PayamgostarSim, SiaghSim),
-    folder: PathBuf,
+    // After them: the database has to be closed before its folder can go.
+    _folder: Folder,
+}
+
+/// A folder that goes when it is dropped, however the show ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn make() -> anyhow::Result<Self> {
+        let path = std::env::temp_dir().join(format!("tandem-demo-{}", std::process::id()));
+        std::fs::create_dir_all(&path).with_context(|| format!("making {}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::debug!(%error, "the demo's folder could not be removed");
+        }
+    }
 }
 
 impl Stage {
@@ -39,10 +59,9 @@ impl Stage {
         let crm = PayamgostarSim::start(crm_settings()).await.context("starting the simulated CRM")?;
         let finance = SiaghSim::start(finance_settings()).await.context("starting the simulated finance system")?;
         company.seed_siagh(&finance.admin());
-        let folder = std::env::temp_dir().join(format!("tandem-demo-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-        let (settings, database, token) = settings(&folder, &crm, &finance)?;
-        let store = wiring::connect(&settings).await?;
+        let folder = Folder::make()?;
+        let (settings, database, token) = settings(&folder.0, &crm, &finance)?;
+        let store = wiring::connect_or_make(&settings).await?;
         store.migrate().await?;
         let stop = CancellationToken::new();
         let up = Up::start(settings, store, stop.clone()).await?;
@@ -56,7 +75,7 @@ impl Stage {
             stop,
             roles: up.ended,
             sims: (crm, finance),
-            folder,
+            _folder: folder,
         })
     }
 
@@ -88,9 +107,6 @@ impl Stage {
         }
         self.sims.0.stop().await;
         self.sims.1.stop().await;
-        if let Err(error) = std::fs::remove_dir_all(&self.folder) {
-            tracing::debug!(%error, "the demo's folder could not be removed");
-        }
     }
 }
 

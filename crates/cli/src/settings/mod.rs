@@ -8,6 +8,7 @@ mod problem;
 mod reader;
 pub mod render;
 mod sources;
+mod sqlite;
 mod systems;
 pub mod table;
 
@@ -15,10 +16,13 @@ pub use problem::{Problem, Problems};
 pub use sources::{Places, Raw, read};
 pub use systems::Systems;
 
+pub use reader::LONGEST_WAIT;
+
 use ipnet::IpNet;
 use reader::Reader;
 use secrecy::{ExposeSecret, SecretString};
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 use tandem_engine::Policy;
 use url::Url;
@@ -53,6 +57,11 @@ impl Database {
     pub fn is_sqlite(&self) -> bool {
         self.url.as_ref().is_some_and(|url| url.expose_secret().starts_with("sqlite:"))
     }
+
+    /// That file; `None` for a server and for a database in memory.
+    pub fn sqlite_file(&self) -> Option<PathBuf> {
+        self.url.as_ref().and_then(|url| sqlite::file_of(url.expose_secret()))
+    }
 }
 
 /// RabbitMQ.
@@ -73,6 +82,8 @@ pub struct Http {
     /// Calls per second and address that are let in, and that are not; 0 = no limit.
     pub calls_per_second: u32,
     pub strangers_per_second: u32,
+    /// Calls without an answer at once from which on they are spooled.
+    pub crowd: usize,
     pub ingest: SocketAddr,
     pub worker: SocketAddr,
 }
@@ -106,7 +117,10 @@ impl Settings {
     pub fn load(raw: &Raw, needs: Needs) -> Result<Self, Problems> {
         let mut reader = Reader::new(raw);
         let settings = Self::typed(&mut reader);
-        settings.require(needs, &mut reader);
+        // What seems to be missing may stand in the part that could not be read.
+        if !raw.unread {
+            settings.require(needs, raw, &mut reader);
+        }
         let mut problems = raw.problems.clone();
         problems.append(&mut reader.problems);
         if problems.is_empty() { Ok(settings) } else { Err(Problems(problems)) }
@@ -125,27 +139,22 @@ impl Settings {
         Self { database, broker, named_bridges, systems, policy, http: http(reader), process: process(reader) }
     }
 
-    fn require(&self, needs: Needs, reader: &mut Reader<'_>) {
-        if needs != Needs::Nothing && self.database.url.is_none() {
-            // A value that did not fit has its line already.
-            if !reader.problems.iter().any(|p| p.name == "DATABASE_URL") {
-                reader.problem(
-                    "DATABASE_URL",
-                    "is missing: set postgres://user:password@host:port/name or sqlite://path/to/file",
-                );
-            }
+    fn require(&self, needs: Needs, raw: &Raw, reader: &mut Reader<'_>) {
+        // A value that does not fit, or whose file can't be read, has its line already.
+        let told = |problem: &Problem| problem.name.trim_end_matches("_FILE").to_owned();
+        let told: Vec<String> = raw.problems.iter().chain(&reader.problems).map(told).collect();
+        let is_told = |name: &str| told.iter().any(|told| told == name);
+        if needs != Needs::Nothing && self.database.url.is_none() && !is_told("DATABASE_URL") {
+            reader.problem(
+                "DATABASE_URL",
+                "is missing: set postgres://user:password@host:port/name or sqlite://path/to/file",
+            );
         }
-        if needs == Needs::Bridges {
-            self.require_bridges(reader);
-        }
-    }
-
-    fn require_bridges(&self, reader: &mut Reader<'_>) {
         let wanted = self.named_bridges.as_ref().is_none_or(|named| named.iter().any(|name| name == SIAGH));
-        let told: Vec<String> = reader.problems.iter().map(|p| p.name.clone()).collect();
-        // A value that did not fit has its line already.
-        for name in self.systems.missing.iter().filter(|name| wanted && !told.iter().any(|t| t == *name)) {
-            reader.problem(name, format!("is missing; the {SIAGH} bridge needs it"));
+        if needs == Needs::Bridges && wanted {
+            for name in self.systems.missing.iter().filter(|name| !is_told(name)) {
+                reader.problem(name, format!("is missing; the {SIAGH} bridge needs it"));
+            }
         }
     }
 
@@ -197,11 +206,15 @@ fn database_url(reader: &mut Reader<'_>) -> Option<SecretString> {
 
 fn broker(reader: &mut Reader<'_>) -> Option<Broker> {
     let url = reader.parsed("AMQP_URL", |text| {
-        let fits = Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "amqp" | "amqps") && url.has_host());
-        if fits {
-            Ok(SecretString::from(text))
-        } else {
-            Err("has to be amqp://user:password@host:port/vhost (or amqps://)".to_owned())
+        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "amqp" | "amqps") && url.has_host());
+        match url {
+            // The broker would only say that it has no such vhost.
+            Some(url) if url.path() == "/" => {
+                Err("names an empty vhost after its last /; the default vhost is written amqp://host:port/%2f"
+                    .to_owned())
+            }
+            Some(_) => Ok(SecretString::from(text)),
+            None => Err("has to be amqp://user:password@host:port/vhost (or amqps://)".to_owned()),
         }
     });
     let prefix = reader.parsed("TANDEM_AMQP_PREFIX", |text| {
@@ -231,6 +244,7 @@ fn http(reader: &mut Reader<'_>) -> Http {
         ),
         calls_per_second: reader.number("TANDEM_WEBHOOK_CALLS_PER_SECOND", 0..=1_000_000u32),
         strangers_per_second: reader.number("TANDEM_WEBHOOK_STRANGERS_PER_SECOND", 0..=1_000_000u32),
+        crowd: reader.number("TANDEM_WEBHOOK_CROWD", 0..=100_000usize),
         // Port 0 lets the system choose: for tests and several copies on one machine.
         ingest: SocketAddr::new(bind, reader.number("PORT", 0..=u16::MAX)),
         worker: SocketAddr::new(bind, reader.number("TANDEM_WORKER_PORT", 0..=u16::MAX)),

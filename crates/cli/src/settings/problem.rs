@@ -39,11 +39,14 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// The known name that `name` was probably meant to be: at most three letters away.
+/// The known name that `name` was probably meant to be: one letter in five may differ, three at most. Letter case does not
+/// count, and neither does the beginning that most names share.
 pub fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let name = name.to_ascii_uppercase();
+    let slips = |candidate: &str| (candidate.strip_prefix("TANDEM_").unwrap_or(candidate).len() / 5).min(3);
     known
-        .map(|candidate| (distance(name, candidate), candidate))
-        .filter(|(far, _)| *far <= 3)
+        .map(|candidate| (distance(&name, candidate), candidate))
+        .filter(|(far, candidate)| *far <= slips(candidate))
         .min()
         .map(|(_, candidate)| candidate)
 }
@@ -74,6 +77,19 @@ mod tests {
         assert_eq!(did_you_mean("TANDEM_TIMEGATE_SECOND", known.into_iter()), Some("TANDEM_TIME_GATE_SECONDS"));
         assert_eq!(did_you_mean("TANDEM_BRIDGE", known.into_iter()), Some("TANDEM_BRIDGES"));
         assert_eq!(did_you_mean("TANDEM_SOMETHING_ELSE", known.into_iter()), None);
+    }
+
+    #[test]
+    fn of_a_short_name_little_may_be_wrong() {
+        let known = ["PORT", "TANDEM_LOG", "TANDEM_BIND", "AMQP_URL", "CRM_USERNAME"];
+        for (name, meant) in
+            [("AMQP_URI", "AMQP_URL"), ("CRM_USERNMAE", "CRM_USERNAME"), ("crm_username", "CRM_USERNAME")]
+        {
+            assert_eq!(did_you_mean(name, known.into_iter()), Some(meant));
+        }
+        for name in ["HOST", "TANDEM_PORT", "TANDEM_DOG", "DB_URL", "CRM_SURNAMES"] {
+            assert_eq!(did_you_mean(name, known.into_iter()), None, "{name}");
+        }
     }
 
     #[test]

@@ -16,6 +16,9 @@ use std::time::Duration;
 use tandem_outbound::Trust;
 use url::Url;
 
+/// A week. Longer waits are typing errors.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(604_800);
+
 pub struct Reader<'a> {
     raw: &'a Raw,
     pub problems: Vec<Problem>,
@@ -110,14 +113,13 @@ impl<'a> Reader<'a> {
     }
 
     pub fn seconds(&mut self, name: &'static str, at_least: u32) -> Duration {
-        // A week: longer waits are typing errors.
-        Duration::from_secs(self.number(name, u64::from(at_least)..=604_800))
+        Duration::from_secs(self.number(name, u64::from(at_least)..=LONGEST_WAIT.as_secs()))
     }
 
     /// 0 stands for "only when asked"; else at least one second.
     pub fn poll_interval(&mut self, name: &'static str) -> Option<Duration> {
         let seconds = self.with_default(name, |text| {
-            let fits = |n: &u64| *n == 0 || (1..=604_800).contains(n);
+            let fits = |n: &u64| *n <= LONGEST_WAIT.as_secs();
             text.parse()
                 .ok()
                 .filter(fits)

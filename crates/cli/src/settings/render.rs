@@ -83,7 +83,8 @@ In `tandem.toml` a name is written in small letters, without `TANDEM_`, and may 
 Lists may be TOML lists.
 
 A name that begins with `TANDEM_` and is none of these, a value that does not fit, or a missing one that the command
-needs stops the start: one line for each, naming the setting. `NODE_ENV` and `REDIS_...` of a seed system's `.env` are
+needs stops the start: one line for each, naming the setting. Another name in `.env` that is nearly one of these
+(`CRM_USERNAM`) is ignored with a warning; of the environment only what is listed here is looked at. `NODE_ENV` and `REDIS_...` of a seed system's `.env` are
 ignored with a remark. `tandem settings` shows what holds and where it comes from; secrets are never shown, logged or
 repeated in an error, and no command takes one as an argument.
 ";

@@ -42,6 +42,10 @@ pub struct Raw {
     pub values: BTreeMap<&'static str, Value>,
     /// Remarks that are no reason to stop.
     pub notes: Vec<String>,
+    /// What is probably a mistake, and still no reason to stop.
+    pub warnings: Vec<String>,
+    /// A file, or the rest of one, could not be read: what is not set may stand there.
+    pub unread: bool,
     pub problems: Vec<Problem>,
 }
 
@@ -91,7 +95,7 @@ pub fn read(places: &Places) -> Raw {
     let mut raw = Raw::default();
     let mut layers = Layers::default();
     if let Some((path, required)) = places.config_file() {
-        read_toml(&path, required, &mut layers, &mut raw.problems);
+        read_toml(&path, required, &mut layers, &mut raw);
     }
     read_dotenv(&places.folder.join(".env"), &mut layers, &mut raw);
     for (name, value) in &places.environment {
@@ -119,6 +123,10 @@ impl Layers {
         let Some(setting) = table::find(name).or(by_file) else {
             if name.starts_with("TANDEM_") && !OF_THE_TESTS.iter().any(|known| name.starts_with(known)) {
                 raw.problems.push(Problem::new(name, unknown(name, value)));
+            } else if matches!(source, Source::File(_))
+                && let Some(meant) = nearest(name)
+            {
+                raw.warnings.push(format!("{name} in {source} is no setting and is ignored; did you mean {meant}?"));
             }
             return;
         };
@@ -183,6 +191,17 @@ fn unknown(name: &str, value: &str) -> String {
     }
 }
 
+/// The setting that a name without TANDEM_ was probably meant to be, that beginning forgotten or a letter wrong.
+fn nearest(name: &str) -> Option<String> {
+    let (stem, file) = name.strip_suffix("_FILE").map_or((name, ""), |stem| (stem, "_FILE"));
+    let meant = did_you_mean(stem, names_and_short_names()).and_then(find_short)?;
+    Some(format!("{}{file}", meant.name))
+}
+
+fn names_and_short_names() -> impl Iterator<Item = &'static str> {
+    table::all().flat_map(|s| [s.name, s.name.strip_prefix("TANDEM_").unwrap_or(s.name)])
+}
+
 /// An I/O error in one line.
 fn plain(error: &std::io::Error) -> String {
     match error.kind() {
@@ -199,10 +218,12 @@ fn read_dotenv(path: &Path, layers: &mut Layers, raw: &mut Raw) {
         Ok(lines) => lines,
         Err(error) if error.not_found() => return,
         Err(dotenvy::Error::Io(error)) => {
+            raw.unread = true;
             raw.problems.push(Problem::new(path.display().to_string(), format!("can't be read: {}", plain(&error))));
             return;
         }
         Err(_) => {
+            raw.unread = true;
             raw.problems.push(Problem::new(path.display().to_string(), "can't be read"));
             return;
         }
@@ -210,7 +231,15 @@ fn read_dotenv(path: &Path, layers: &mut Layers, raw: &mut Raw) {
     for line in lines {
         match line {
             Ok((name, value)) => layers.put(&name, &value, &source, raw),
+            // A folder, or no text.
+            Err(dotenvy::Error::Io(error)) => {
+                raw.unread = true;
+                raw.problems
+                    .push(Problem::new(path.display().to_string(), format!("can't be read: {}", plain(&error))));
+                return;
+            }
             Err(error) => {
+                raw.unread = true;
                 let place = place_in_file(path, &error).map_or("a line".to_owned(), |number| format!("line {number}"));
                 raw.problems.push(Problem::new(
                     path.display().to_string(),
@@ -232,22 +261,24 @@ fn place_in_file(path: &Path, error: &dotenvy::Error) -> Option<usize> {
     file.lines().position(is_meant).map(|at| at + 1)
 }
 
-fn read_toml(path: &Path, required: bool, layers: &mut Layers, problems: &mut Vec<Problem>) {
+fn read_toml(path: &Path, required: bool, layers: &mut Layers, raw: &mut Raw) {
     let shown = path.display().to_string();
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => return,
         Err(error) => {
-            problems.push(Problem::new(shown, format!("can't be read: {}", plain(&error))));
+            raw.unread = true;
+            raw.problems.push(Problem::new(shown, format!("can't be read: {}", plain(&error))));
             return;
         }
     };
     match text.parse::<toml::Table>() {
-        Ok(table) => read_toml_table("", &table, &Source::File(path.to_owned()), layers, problems),
+        Ok(table) => read_toml_table("", &table, &Source::File(path.to_owned()), layers, &mut raw.problems),
         Err(error) => {
             // `message` names what was expected; the full text would repeat the line, and a password may stand in it.
             let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].lines().count().max(1));
-            problems
+            raw.unread = true;
+            raw.problems
                 .push(Problem::new(shown, format!("line {line} is no TOML: {}", error.message().replace('\n', " "))));
         }
     }
@@ -268,8 +299,7 @@ fn read_toml_table(path: &str, table: &toml::Table, source: &Source, layers: &mu
             _ => (name.as_str(), false),
         };
         let Some(setting) = find_short(stem).filter(|s| s.name != "TANDEM_CONFIG") else {
-            let names = table::all().flat_map(|s| [s.name, s.name.strip_prefix("TANDEM_").unwrap_or(s.name)]);
-            let hint = did_you_mean(&name, names)
+            let hint = did_you_mean(&name, names_and_short_names())
                 .map_or("`tandem settings` lists them all".to_owned(), |meant| format!("did you mean {meant}?"));
             problems.push(Problem::new(name, format!("in {source} is no setting; {hint}")));
             continue;

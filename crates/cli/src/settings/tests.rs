@@ -144,6 +144,15 @@ fn a_broken_line_of_dotenv_is_not_repeated() {
 }
 
 #[test]
+fn an_empty_vhost_is_refused_with_the_way_to_write_the_default_one() {
+    let problems = load(&[("AMQP_URL", "amqp://u:s3cr3t@h:5672/")]).unwrap_err();
+    assert!(problems[0].ends_with("amqp://host:port/%2f") && !problems[0].contains("s3cr3t"), "{problems:?}");
+    for good in ["amqp://h:5672/%2f", "amqp://h:5672", "amqps://u:p@h/tandem?heartbeat=3"] {
+        assert!(load(&[("AMQP_URL", good)]).is_ok(), "{good}");
+    }
+}
+
+#[test]
 fn a_lower_case_hash_is_refused_with_a_hint_at_the_command_that_makes_it() {
     let problems = load(&[("FINANCE_PASSWORD", "6a03ccd0c813fb03ecad5a210c7d5a8e")]).unwrap_err();
     assert!(problems[0].contains("upper case") && problems[0].contains("tandem hash-password"), "{problems:?}");

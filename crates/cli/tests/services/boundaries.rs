@@ -40,6 +40,11 @@ fn a_create_killed_at_any_boundary_is_done_once() {
 }
 
 #[test]
+fn a_webhook_of_a_crowd_killed_at_any_boundary_is_entered_once() {
+    everywhere(&flow::CROWD, Ground::One);
+}
+
+#[test]
 fn an_update_killed_at_any_boundary_is_done() {
     everywhere(&flow::UPDATE, Ground::One);
 }
@@ -97,7 +102,7 @@ fn an_import_beside_two_services_killed_at_any_boundary_goes_on() {
 /// Each boundary once, as two services on real servers.
 #[test]
 fn two_services_killed_at_every_boundary_lose_nothing() {
-    let preferred = [&flow::CREATE, &flow::POLL, &flow::LINK, &flow::LOST_ANSWER];
+    let preferred = [&flow::CREATE, &flow::CROWD, &flow::POLL, &flow::LINK, &flow::LOST_ANSWER];
     let case = |boundary: &Boundary| {
         let flow = preferred.into_iter().find(|flow| flow.passes.contains(boundary)).expect("some flow passes it");
         Case { flow, boundary: *boundary, nth: 1, ground: Ground::Two }

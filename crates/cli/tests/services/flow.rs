@@ -38,7 +38,8 @@ pub struct Flow {
     pub document: Option<u32>,
 }
 
-pub const ALL: &[&Flow] = &[&CREATE, &UPDATE, &LINK, &QUOTE, &LOST_ANSWER, &IMPORT, &IMPORT_LINK, &POLL, &REPLAY];
+pub const ALL: &[&Flow] =
+    &[&CREATE, &CROWD, &UPDATE, &LINK, &QUOTE, &LOST_ANSWER, &IMPORT, &IMPORT_LINK, &POLL, &REPLAY];
 
 /// A new customer; our number for it is written back into the CRM, whose webhook about that comes to us as an echo.
 pub const CREATE: Flow = Flow {
@@ -84,6 +85,35 @@ const ONE_WRITE: &[Boundary] = &[
     Settled,
     Acknowledged,
 ];
+
+/// A new customer whose webhook comes in a crowd, and so by way of the spool.
+pub const CROWD: Flow = Flow {
+    name: "crowd",
+    driver: Driver::Webhook,
+    settings: &[("TANDEM_WEBHOOK_CROWD", "0")],
+    prepare: |_| {},
+    act: |house| {
+        house.create_person(NAME, MOBILE);
+    },
+    passes: &[
+        WebhookRead,
+        WebhookCommitted,
+        PageEntered,
+        NudgesClaimed,
+        NudgesPublished,
+        NudgeTaken,
+        Leased,
+        Fetched,
+        Planned,
+        IntentOpened,
+        StepAnswered,
+        Applied,
+        Settled,
+        Acknowledged,
+    ],
+    may_pass: &[],
+    document: None,
+};
 
 pub const UPDATE: Flow = Flow {
     name: "update",
