@@ -2,7 +2,7 @@
 
 use crate::args::Args;
 use crate::load::{self, About, Pace, SENDERS, Template};
-use crate::machine::{busy, calm, resident_mb};
+use crate::machine::{busy, busy_named, calm, resident_mb};
 use crate::programs::Program;
 use crate::report::{Report, Target};
 use crate::roles::{Installation, TOKEN};
@@ -28,13 +28,22 @@ pub async fn run(args: &Args, servers: &Servers, report: &mut Report) -> Result<
     let template = webhook();
     let inserts = Inserts::new(&servers.postgres.fresh_database().await?).await?;
 
-    let (time, rounds) = (args.pick(Duration::from_secs(3), Duration::from_millis(400)), args.pick(7, 2));
-    let (mut ours, mut idle, mut bare, mut used) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (time, rounds) = (
+        args.pick(
+            Duration::from_secs(3),
+            std::env::var("X_ROUNDS").map_or(Duration::from_millis(400), |_| Duration::from_secs(2)),
+        ),
+        args.pick(7, std::env::var("X_ROUNDS").map_or(2, |v| v.parse().unwrap())),
+    );
+    let (mut ours, mut idle, mut bare) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut answering, mut all, mut database) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..=rounds {
         let idle_rate = load::flat_out(idle_at, &template, time, About::New).await?;
-        let before = busy(ingest.pid()).unwrap_or_default();
+        let (before, database_before) = (busy(ingest.pid()).unwrap_or_default(), busy_named("postgres"));
         let rate = load::flat_out(at, &template, time, About::New).await?;
         let memory = resident_mb(ingest.pid()).unwrap_or_default();
+        let until_answered = busy(ingest.pid()).unwrap_or_default().saturating_sub(before);
+        let of_database = busy_named("postgres").saturating_sub(database_before);
         // What is accepted goes on into the lanes; the baselines shall not suffer from that.
         calm(ingest.pid()).await;
         let processor = busy(ingest.pid()).unwrap_or_default().saturating_sub(before);
@@ -42,7 +51,10 @@ pub async fn run(args: &Args, servers: &Servers, report: &mut Report) -> Result<
         // The first round warms everything up.
         if round > 0 {
             ours.push(rate);
-            used.push(processor.as_secs_f64() * 1e6 / (rate * time.as_secs_f64()));
+            let per_call = |used: Duration| used.as_secs_f64() * 1e6 / (rate * time.as_secs_f64());
+            answering.push(per_call(until_answered));
+            all.push(per_call(processor));
+            database.push(per_call(of_database));
             idle.push(idle_rate);
             bare.push(bare_rate);
         } else {
@@ -53,7 +65,9 @@ pub async fn run(args: &Args, servers: &Servers, report: &mut Report) -> Result<
     report.beside(PART, "accepted", rate, (stats::median(&idle), "idle actix handler"), Some(Target::AtLeast(0.4)));
     report.beside(PART, "accepted", rate, (stats::median(&bare), "bare inserts"), Some(Target::AtLeast(1.0)));
 
-    report.value(PART, "processor time of ingest per call, publishing included", stats::median(&used), "us", None);
+    report.value(PART, "processor time per call until it is answered: ingest", stats::median(&answering), "us", None);
+    report.value(PART, "the same: the database", stats::median(&database), "us", None);
+    report.value(PART, "processor time of ingest per call, publishing included", stats::median(&all), "us", None);
 
     let calls = args.pick(30_000, 1_000);
     let times = inserts.paced(1_000.0, calls).await?;

@@ -32,6 +32,10 @@ use args::{Args, Part};
 use report::Report;
 use std::process::ExitCode;
 
+/// As in the program itself: some parts run Tandem in this process.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let given: Vec<String> = std::env::args().skip(1).collect();
     if given.first().map(String::as_str) == Some(idle::COMMAND) {
