@@ -41,9 +41,9 @@ pub async fn simulate(system: &str) -> Result<(Program, String, String)> {
     Ok((program, api, control))
 }
 
-/// A migrated store.
+/// A migrated store, as the program opens it.
 pub async fn store(url: &str) -> Result<Store> {
-    let store = Store::connect(url, Options { max_connections: 16, ..Options::default() }).await?;
+    let store = Store::connect(url, Options::default()).await?;
     store.migrate().await?;
     Ok(store)
 }

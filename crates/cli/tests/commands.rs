@@ -258,6 +258,8 @@ fn an_id_that_can_be_none_is_refused_in_one_line_before_anything_is_believed() {
         assert!(ran.err.contains(says) && ran.err.lines().count() == 1, "{args:?}: {}", ran.err);
     }
     assert_eq!(site.run(&["review", "list", "--json"]).ok().json().as_array().unwrap().len(), 2, "nothing was decided");
+    let second = resolve(&["pre_invoice", "q", "--new"]).fails_with(2);
+    assert!(second.err.contains("would make a second pre_invoice"), "{}", second.err);
     let never_seen = resolve(&["pre_invoice", "q", "--exists", "۲۵۰۱"]).fails_with(1);
     assert!(never_seen.err.contains("ever looked at"), "a number in Persian digits is one: {}", never_seen.err);
 }

@@ -15,7 +15,6 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tandem_core::{Checksum, Nudge, RecordKey, State};
 use tandem_store::{Lease, Leased, Store, StoreError};
-use tokio_util::sync::CancellationToken;
 
 /// Works on records. Cheap to clone; all clones are one engine.
 #[derive(Clone)]
@@ -168,21 +167,17 @@ impl Engine {
         boundary::pass(Boundary::Leased);
         let lease = Lease { row_id: row.id, fence: row.fence };
         let _held = Held::note(self, lease);
-        let lost = CancellationToken::new();
         let holds_until = Arc::new(AtomicI64::new((now + self.policy.lease).timestamp_millis()));
-        let renewed = holds_until.clone();
-        let _keeper = self.keep(lost.clone(), move |store, until| {
-            let renewed = renewed.clone();
-            async move {
-                store.renew(&lease, until).await?;
-                renewed.store(until.timestamp_millis(), Ordering::Relaxed);
-                Ok(())
-            }
+        let renewed = &holds_until;
+        let lost = self.keep(|until| async move {
+            self.store.renew(&lease, until).await?;
+            renewed.store(until.timestamp_millis(), Ordering::Relaxed);
+            Ok(())
         });
-        let look = Look::at(self, bridge.as_ref(), lease, row, now, approved, holds_until);
+        let look = Look::at(self, bridge.as_ref(), lease, row, now, approved, holds_until.clone());
         tokio::select! {
             biased;
-            () = lost.cancelled() => Ok(Outcome::LeaseLost.into()),
+            () = lost => Ok(Outcome::LeaseLost.into()),
             worked = look.run() => match worked {
                 Err(StoreError::LostLease) => Ok(Outcome::LeaseLost.into()),
                 other => other,
@@ -205,29 +200,19 @@ impl Engine {
         Ok(given_back)
     }
 
-    /// Renews a lease, each third of its time, until dropped; says so when it is lost.
-    pub(crate) fn keep<R>(
-        &self,
-        lost: CancellationToken,
-        renew: impl Fn(Store, DateTime<Utc>) -> R + Send + 'static,
-    ) -> tokio_util::sync::DropGuard
+    /// Renews a lease, each third of its time, until it is lost.
+    pub(crate) async fn keep<R>(&self, renew: impl Fn(DateTime<Utc>) -> R)
     where
-        R: Future<Output = Result<(), StoreError>> + Send,
+        R: Future<Output = Result<(), StoreError>>,
     {
-        let (engine, stop) = (self.clone(), CancellationToken::new());
-        let guard = stop.clone().drop_guard();
-        tokio::spawn(async move {
-            let every = (engine.policy.lease / 3).to_std().unwrap_or_default();
-            while stop.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
-                let until = engine.now() + engine.policy.lease;
-                // An unavailable database is no reason to stop: the fence decides when it is back.
-                if let Err(StoreError::LostLease) = renew(engine.store.clone(), until).await {
-                    lost.cancel();
-                    return;
-                }
+        let every = (self.policy.lease / 3).to_std().unwrap_or_default();
+        loop {
+            tokio::time::sleep(every).await;
+            // An unavailable database is no reason to stop: the fence decides when it is back.
+            if let Err(StoreError::LostLease) = renew(self.now() + self.policy.lease).await {
+                return;
             }
-        });
-        guard
+        }
     }
 }
 

@@ -78,17 +78,13 @@ impl Engine {
         let Some(lease) = self.store.take_job(bridge, job, self.owner(), ttl, force, self.now()).await? else {
             return Ok(None);
         };
-        let (lost, held) = (CancellationToken::new(), lease.clone());
-        let _keeper = self.keep(lost.clone(), move |store, until| {
-            let held = held.clone();
-            async move { store.renew_job(&held, until).await }
-        });
+        let lost = self.keep(|until| self.store.renew_job(&lease, until));
         let mut gaps = Vec::new();
         let scan = Scan { engine: self, spec: &spec, lease: &lease, publisher, stop };
         let ended = tokio::select! {
             biased;
             // Somebody else runs it now.
-            () = lost.cancelled() => return Err(StoreError::LostLease.into()),
+            () = lost => return Err(StoreError::LostLease.into()),
             ended = scan.run(progress, &mut gaps) => ended,
         };
         if let Err(ScanError::Source(fault)) = &ended

@@ -63,6 +63,25 @@ async fn a_link_to_a_contact_that_siagh_does_not_have_says_so_and_can_be_correct
 }
 
 #[tokio::test]
+async fn of_a_contact_that_is_not_in_siagh_a_person_may_have_a_new_one_made() {
+    let world = World::new().await;
+    world.contact(known(42, "زهرا خیالی"));
+    let id = world.created(Kind::Person, &with(person("علی نمونه"), mobile("09000000002"))).await;
+    world.settle_and_check().await;
+    let first = world.contact_of(id).await.code;
+    world.finance.delete_contact(first).unwrap();
+    world.edited(id, &json!({ "description": "نوشته تازه" })).await;
+    world.settle().await;
+    world.expect(&customer(id), State::NeedsReview, &["no longer in Siagh"]).await;
+    world.resolve(&customer(id), Resolution::New).await;
+    world.settle_and_check().await;
+    assert_eq!((world.contact_of(id).await.name, world.finance.contact_count()), ("علی نمونه".to_owned(), 2));
+    world.edited(id, &json!({ "description": "تازه‌تر" })).await;
+    world.settle_and_check().await;
+    assert_eq!(world.finance.contact_count(), 2, "one new one, not one for each edit");
+}
+
+#[tokio::test]
 async fn a_shared_national_code_links_and_differing_ones_ask() {
     let world = World::new().await;
     world.contact(Contact { code: 42, national_code: Some("0012345678".into()), ..Contact::person("ع. نمونه") });

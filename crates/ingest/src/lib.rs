@@ -102,7 +102,7 @@ impl Ingest {
         let (accepting, pumping) = (CancellationToken::new(), CancellationToken::new());
         let batcher = tokio::spawn(self.batcher.run(accepting.clone()));
         let pump = tokio::spawn(self.pump.run(self.crowd, pumping.clone()));
-        tracing::info!(addr = %self.addr, "ingest is listening");
+        tracing::debug!(addr = %self.addr, "ingest is listening");
         let served = http::serve(self.server, &stop).await;
         stop.cancel();
         // In the order of the work: no more calls, then no more commits, then nothing left to publish.
@@ -112,7 +112,7 @@ impl Ingest {
         pumping.cancel();
         let _ = tokio::time::timeout(grace, pump).await;
         let _ = tokio::time::timeout(grace, tasks.wait()).await;
-        tracing::info!("ingest has stopped");
+        tracing::debug!("ingest has stopped");
         served
     }
 }

@@ -149,6 +149,11 @@ impl Case<'_> {
             return Ok(Resolved::InDoubt);
         }
         self.keep("decided", "new").await?;
+        if self.row.dest_id.is_some() {
+            self.archive("SUPERSEDED").await?;
+            let sql = "UPDATE entity_mapping SET dest_id = NULL, source_checksum = NULL, dest_checksum = NULL, fields = NULL WHERE id = :row_id";
+            self.tx.execute(self.params().sql(sql)).await?;
+        }
         self.look_again(&format!("none of the candidates, says {}: make a new one", self.actor), Trigger::Manual).await
     }
 

@@ -150,7 +150,13 @@ fn resolution(key: &RecordKey, args: &Resolve, counterpart: &Counterpart) -> any
         return Ok(Resolution::Duplicate(RecordKey { source_id: other.trim().into(), ..key.clone() }));
     }
     if decision.new {
-        return Ok(Resolution::New);
+        return match counterpart.number {
+            None => Ok(Resolution::New),
+            Some(_) => Err(wrong_usage(format!(
+                "--new would make a second {}: say --again if the write did not happen, --exists if it did",
+                key.kind
+            ))),
+        };
     }
     Ok(if decision.accept { Resolution::Accept } else { Resolution::Again })
 }

@@ -1,6 +1,6 @@
 //! Consuming a bridge's two lanes as one stream, live before bulk.
 //!
-//! Each lane has its own consumer on one channel. The live one may hold a little more than can be in hand, so that a
+//! Each lane has its own consumer on one channel. The live one may hold more than can be in hand, so that a
 //! backlog of live nudges never looks empty for the moment of a round trip; bulk nudges may occupy only part of the
 //! slots, so that a live one finds room at once. Nothing is rebuilt in here: the first error ends the consumer, and
 //! its owner makes a new one.
@@ -215,10 +215,10 @@ async fn look(link: Arc<Link>, session: Arc<Session>, queues: Vec<String>) -> Re
     Ok(ready)
 }
 
-/// A little more than can be in hand, so that the next live nudge is here before the broker hears of an
-/// acknowledgement.
+/// Twice what can be in hand, so that the next live nudge is here before the broker hears of an acknowledgement: it
+/// answers one only once most of its members have written it down.
 fn live_buffer(prefetch: u16) -> u16 {
-    prefetch.saturating_add(1 + prefetch / 4)
+    prefetch.saturating_mul(2)
 }
 
 struct Subscriptions {

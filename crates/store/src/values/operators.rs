@@ -55,7 +55,8 @@ pub enum Resolution {
     /// It exists over there: the record counts as in step with what the write in doubt carried or, where no write of
     /// ours is in doubt and a person made it by hand, with the version last seen.
     Exists { dest_id: Option<DestId>, refs: Map<String, Value> },
-    /// None of the candidates is its counterpart: make a new one. Kept in the row's refs as `decided: new`.
+    /// None of the candidates is its counterpart, nor the one that it has so far: make a new one. Kept in the row's refs as
+    /// `decided: new`. Not for documents, of which a new one would be a second one.
     New,
     /// The write in doubt did not happen: look again.
     Again,

@@ -17,6 +17,7 @@ crate::conformance!(
     accepting_takes_the_version_last_seen_as_in_step,
     what_a_person_made_by_hand_is_in_step_with_the_version_last_seen,
     none_of_the_candidates_is_remembered_and_looked_at_again,
+    a_new_one_takes_the_place_of_a_counterpart,
     a_write_in_doubt_is_decided_before_anything_else,
     only_a_record_under_review_is_decided_about,
     a_duplicate_is_settled_under_the_name_of_its_winner,
@@ -180,7 +181,18 @@ async fn none_of_the_candidates_is_remembered_and_looked_at_again(b: Bench) {
     parked(&b, "1", State::NeedsReview).await;
     let done = b.store.resolve(&key("1"), &Resolution::New, &"reza".into(), now()).await.unwrap();
     assert!(matches!(done, Resolved::Done { state: State::Pending, .. }));
-    assert_eq!(b.row("1").await.refs["decided"], json!("new"));
+    let row = b.row("1").await;
+    assert_eq!(row.refs["decided"], json!("new"));
+}
+
+async fn a_new_one_takes_the_place_of_a_counterpart(b: Bench) {
+    parked(&b, "1", State::NeedsReview).await;
+    b.store.resolve(&key("1"), &Resolution::Link("42".into()), &"reza".into(), now()).await.unwrap();
+    let (lease, row) = b.take("1").await;
+    b.settle(&lease, &outcome(&row, State::NeedsReview)).await.unwrap();
+    b.store.resolve(&key("1"), &Resolution::New, &"reza".into(), now()).await.unwrap();
+    let row = b.row("1").await;
+    assert_eq!((row.dest_id, row.source_checksum, row.fields), (None, None, None));
 }
 
 async fn a_write_in_doubt_is_decided_before_anything_else(b: Bench) {
