@@ -119,7 +119,9 @@ CREATE TABLE webhook_spool (
     received_at timestamptz NOT NULL,
     calls       bigint NOT NULL,
     -- JSON; as text, since nothing but the store looks into it.
-    page        text NOT NULL
+    page        text NOT NULL,
+    -- Later than received_at for what could not be entered.
+    not_before  timestamptz NOT NULL
 ) WITH (toast_tuple_target = 8160, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0);
 ALTER TABLE webhook_spool ALTER COLUMN page SET STORAGE EXTERNAL;
 

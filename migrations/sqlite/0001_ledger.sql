@@ -115,7 +115,9 @@ CREATE TABLE webhook_spool (
     received_at INTEGER NOT NULL,
     calls       INTEGER NOT NULL,
     -- JSON
-    page        TEXT NOT NULL
+    page        TEXT NOT NULL,
+    -- Later than received_at for what could not be entered.
+    not_before  INTEGER NOT NULL
 );
 
 CREATE TABLE webhook_subscription (

@@ -28,13 +28,7 @@ pub async fn run(args: &Args, servers: &Servers, report: &mut Report) -> Result<
     let template = webhook();
     let inserts = Inserts::new(&servers.postgres.fresh_database().await?).await?;
 
-    let (time, rounds) = (
-        args.pick(
-            Duration::from_secs(3),
-            std::env::var("X_ROUNDS").map_or(Duration::from_millis(400), |_| Duration::from_secs(2)),
-        ),
-        args.pick(7, std::env::var("X_ROUNDS").map_or(2, |v| v.parse().unwrap())),
-    );
+    let (time, rounds) = (args.pick(Duration::from_secs(3), Duration::from_millis(400)), args.pick(7, 2));
     let (mut ours, mut idle, mut bare) = (Vec::new(), Vec::new(), Vec::new());
     let (mut answering, mut all, mut database) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..=rounds {

@@ -64,6 +64,12 @@ impl Drain<'_> {
             if self.stop.is_cancelled() {
                 break End::Stopped;
             }
+            // What came in a crowd may still be on its way into the ledger.
+            while let Some(page) = self.engine.store().unspool(self.engine.now()).await? {
+                if page.calls == 0 {
+                    break;
+                }
+            }
             let idle = !self.fill(&mut state).await? && state.in_hand.is_empty();
             if idle || counted.0.elapsed() > COUNT_EVERY {
                 let now_open = self.open().await?;

@@ -75,7 +75,7 @@ pub async fn connect_or_make(settings: &Settings) -> anyhow::Result<Store> {
         Options { max_connections: settings.database.connections, acquire_timeout: settings.database.acquire_timeout };
     match Store::connect(url.expose_secret(), options).await {
         Err(error) if error.is_unavailable() => match reach::why_not(url.expose_secret()).await {
-            Some(why) => bail!("the database is unavailable: {why}"),
+            Some(why) => bail!("{error} ({why})"),
             None => Err(error.into()),
         },
         connected => Ok(connected?),

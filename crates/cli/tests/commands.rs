@@ -7,7 +7,7 @@ use common::{Site, block_on};
 use serde_json::json;
 use tandem_core::plan::Candidate;
 use tandem_core::{Actor, Lane, Notice, Plan, RecordKey, State, Trigger};
-use tandem_store::{Lease, Leased, LogEntry, Settlement, Store};
+use tandem_store::{Lease, Leased, LogEntry, Resolution, Settlement, Store};
 
 const GUID: &str = "7b0c1f0e-2f0a-4f0b-9a51-0f6f1f6f0001";
 
@@ -284,12 +284,31 @@ fn a_link_to_none_of_the_candidates_has_to_be_meant() {
     let refused = link(&["a", "--link", "999999"]).fails_with(1);
     assert!(refused.err.contains("999999 is none of the candidates of siagh customer a (41, 42)"), "{}", refused.err);
     assert!(refused.err.contains("--anyway") && refused.err.lines().count() == 1, "{}", refused.err);
-    link(&["a", "--new", "--anyway"]).fails_with(2);
+    link(&["a", "--again", "--anyway"]).fails_with(2);
     link(&["a", "--link", "42"]).ok();
     let decided = link(&["a", "--link", "7"]).fails_with(1);
     assert!(decided.err.contains("is PENDING, so there is nothing to decide"), "{}", decided.err);
     link(&["b", "--link", "999999", "--anyway"]).ok();
     assert_eq!(site.run(&["why", "siagh", "customer", "b", "--json"]).ok().json()["record"]["dest_id"], "999999");
+}
+
+#[test]
+fn a_new_one_in_place_of_a_counterpart_has_to_be_meant() {
+    let site = Site::migrated();
+    block_on(async {
+        let store = site.store().await;
+        settled_with(&store, "customer", "a", State::NeedsReview, "gone", |_| {}).await;
+        let key = RecordKey::new("siagh", "customer", "a");
+        let link = Resolution::Link("42".into());
+        // Before the second look, which is a minute old.
+        store.resolve(&key, &link, &"reza".into(), Utc::now() - TimeDelta::minutes(2)).await.unwrap();
+        settled_with(&store, "customer", "a", State::NeedsReview, "gone", |_| {}).await;
+    });
+    let new = |rest: &[&str]| site.run(&[&["review", "resolve", "siagh", "customer", "a", "--new"], rest].concat());
+    let refused = new(&[]).fails_with(1);
+    assert!(refused.err.contains("is paired with 42, which --new would let go"), "{}", refused.err);
+    new(&["--anyway"]).ok();
+    assert!(site.run(&["why", "siagh", "customer", "a", "--json"]).ok().json()["record"]["dest_id"].is_null());
 }
 
 #[test]

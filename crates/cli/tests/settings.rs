@@ -58,7 +58,7 @@ fn secrets_are_echoed_neither_by_the_listing_nor_by_an_error() {
     }
     let down = site.run(&["status"]).fails_with(1);
     assert_eq!(down.err.lines().count(), 1, "{}", down.err);
-    assert!(down.err.contains("unavailable: no connection to 127.0.0.1:1: "), "{}", down.err);
+    assert!(down.err.contains("(no connection to 127.0.0.1:1: "), "{}", down.err);
     assert!(down.err.contains("refused"), "the cause, and not only that the time is up: {}", down.err);
     let wrong = Site::bare()
         .with("FINANCE_PASSWORD", "s3cr3t-e")

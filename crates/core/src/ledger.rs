@@ -77,7 +77,7 @@ pub fn waits_for_mapping(bridge: &BridgeId, mapping: &str, value: &str) -> Strin
     format!("mapping:{bridge}/{mapping}/{value}")
 }
 
-/// "This record may be out of step."
+/// "This record may be out of step." Its names are a stored form: webhook calls are spooled with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
     pub key: RecordKey,

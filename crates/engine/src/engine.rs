@@ -177,11 +177,12 @@ impl Engine {
         let look = Look::at(self, bridge.as_ref(), lease, row, now, approved, holds_until.clone());
         tokio::select! {
             biased;
-            () = lost => Ok(Outcome::LeaseLost.into()),
+            // First: a renewal that waited for our own settling hears that the lease is gone in the same moment.
             worked = look.run() => match worked {
                 Err(StoreError::LostLease) => Ok(Outcome::LeaseLost.into()),
                 other => other,
             },
+            () = lost => Ok(Outcome::LeaseLost.into()),
         }
     }
 

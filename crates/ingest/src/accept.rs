@@ -25,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a call waits for a place in the line.
 const LINE_PATIENCE: Duration = Duration::from_millis(100);
+/// So many calls without an answer press.
+const PRESSING: usize = 16;
 
 /// The call is not stored; the caller has to send it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,9 +62,14 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    /// Whether they are more than gather in a moment by chance.
-    pub(crate) fn is_there(&self) -> bool {
+    /// Whether they are so many that their calls are spooled.
+    fn is_to_be_spooled(&self) -> bool {
         self.unanswered.load(Ordering::Relaxed) >= self.from
+    }
+
+    /// Whether they are more than gather in a moment by chance, so that everything else takes its time.
+    pub(crate) fn presses(&self) -> bool {
+        self.unanswered.load(Ordering::Relaxed) >= PRESSING
     }
 
     fn join(&self) -> Unanswered {
@@ -189,7 +196,7 @@ impl Clerk {
 
     async fn enter_or_spool(&self, entries: &[InboxEntry]) -> Result<Vec<Nudge>, StoreError> {
         let (store, now) = (self.engine.store(), self.engine.now());
-        if !self.crowd.is_there() {
+        if !self.crowd.is_to_be_spooled() {
             return store.accept(entries, now).await;
         }
         store.spool(entries, now).await?;

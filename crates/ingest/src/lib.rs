@@ -96,19 +96,21 @@ impl Ingest {
         upkeep::start(&tasks, &self.settings, &self.engine, &self.lanes, &stop);
         tasks.spawn(tally::flush(self.tally.clone(), self.engine.clone(), stop.clone()));
         tasks.spawn(self.sweep.run(stop.clone()));
-        tasks.spawn(self.unspooler.run(self.crowd.clone(), stop.clone()));
         tasks.close();
 
-        let (accepting, pumping) = (CancellationToken::new(), CancellationToken::new());
+        let [accepting, unspooling, pumping] = std::array::from_fn(|_| CancellationToken::new());
         let batcher = tokio::spawn(self.batcher.run(accepting.clone()));
+        let unspooler = tokio::spawn(self.unspooler.run(self.crowd.clone(), unspooling.clone()));
         let pump = tokio::spawn(self.pump.run(self.crowd, pumping.clone()));
         tracing::debug!(addr = %self.addr, "ingest is listening");
         let served = http::serve(self.server, &stop).await;
         stop.cancel();
-        // In the order of the work: no more calls, then no more commits, then nothing left to publish.
+        // In the order of the work: no more calls, then no more commits, then an empty spool, then nothing left to publish.
         accepting.cancel();
         let grace = self.settings.http.grace;
         let _ = tokio::time::timeout(grace, batcher).await;
+        unspooling.cancel();
+        let _ = tokio::time::timeout(grace, unspooler).await;
         pumping.cancel();
         let _ = tokio::time::timeout(grace, pump).await;
         let _ = tokio::time::timeout(grace, tasks.wait()).await;

@@ -31,6 +31,15 @@ impl ToPump {
         let left = nudges.into_iter().filter_map(|nudge| self.0.try_send(nudge).err()).count();
         count("left", left);
     }
+
+    /// As [`hand_over`](Self::hand_over), waiting for places: for whoever keeps nobody waiting by that.
+    pub(crate) async fn hand_over_all(&self, nudges: Vec<Nudge>) {
+        for nudge in nudges {
+            if self.0.send(nudge).await.is_err() {
+                count("left", 1);
+            }
+        }
+    }
 }
 
 pub(crate) struct Pump {
@@ -49,7 +58,7 @@ impl Pump {
     pub(crate) async fn run(mut self, crowd: Crowd, stop: CancellationToken) {
         let mut handed = Vec::with_capacity(TOGETHER);
         loop {
-            let crowded = crowd.is_there() && !stop.is_cancelled();
+            let crowded = crowd.presses() && !stop.is_cancelled();
             tokio::select! {
                 biased;
                 taken = self.fresh.recv_many(&mut handed, if crowded { TRICKLE } else { TOGETHER }) => {

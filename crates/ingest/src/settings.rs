@@ -159,8 +159,8 @@ pub struct AcceptSettings {
     pub batch: usize,
     /// Commits that are under way at once at most, each on a database connection of its own; default 3.
     pub under_way: usize,
-    /// So many calls without an answer at once are a crowd: from then on they are spooled instead of entered into the
-    /// ledger at once, until the crowd has passed; default 16, 0 = always.
+    /// So many calls without an answer at once are a crowd: they are spooled instead of entered into the ledger at once;
+    /// default 16, 0 = always.
     pub crowd: usize,
     /// Calls that wait for a commit at most; default 2,048. More are answered with 503.
     pub waiting: usize,

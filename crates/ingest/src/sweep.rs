@@ -22,6 +22,7 @@ const TRIAL: u32 = 20;
 const AWAY: Duration = Duration::from_secs(1);
 /// A thorough look reads all open rows: it is taken so much less often the longer it takes.
 const THOROUGH_SHARE: u32 = 20;
+const THOROUGH_AT_LEAST_EVERY: Duration = Duration::from_secs(60);
 /// The wait before lanes that could not be declared are declared again. They remember what was asked for and declare it
 /// themselves when the broker comes back; this is for the rest.
 const PREPARE_AGAIN: Duration = Duration::from_secs(30);
@@ -68,10 +69,11 @@ impl Sweep {
     async fn sweep_once(&mut self, stop: &CancellationToken) -> Result<usize, StoreError> {
         self.outlet.engine.circuits().refresh().await?;
         let mut found = self.claim_all(None, stop).await?;
-        if self.next_thorough <= Instant::now() {
+        if self.next_thorough <= Instant::now() && !self.outlet.is_away() {
             let began = Instant::now();
             found += self.claim_all(Some(self.settings.republish_after), stop).await?;
-            self.next_thorough = Instant::now() + began.elapsed() * THOROUGH_SHARE;
+            let rest = (began.elapsed() * THOROUGH_SHARE).min(THOROUGH_AT_LEAST_EVERY);
+            self.next_thorough = Instant::now() + rest;
         }
         if self.next_rescue <= Instant::now() && !self.outlet.is_away() {
             self.next_rescue = Instant::now() + self.settings.rescue_every;

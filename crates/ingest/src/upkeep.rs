@@ -119,7 +119,8 @@ impl Upkeep {
     }
 
     fn age(&self, work: &OpenWork) -> i64 {
-        work.oldest.map_or(0, |since| (self.engine.now() - since).num_seconds().max(0))
+        let oldest = work.oldest.into_iter().chain(work.spooled_since).min();
+        oldest.map_or(0, |since| (self.engine.now() - since).num_seconds().max(0))
     }
 
     async fn tidy_dead(self: Arc<Self>) {

@@ -157,7 +157,8 @@ impl Store {
                     min(CASE WHEN due_at <= :now THEN due_at END) AS oldest, min(CASE WHEN due_at > :now THEN due_at END) AS next_due,
                     (SELECT count(*) FROM effect_journal j JOIN entity_mapping e ON e.id = j.row_id
                      WHERE j.live AND j.status = 'OPEN' AND e.state <> 'NEEDS_REVIEW' {of_bridge}) AS journaled,
-                    (SELECT CAST(coalesce(sum(calls), 0) AS bigint) FROM webhook_spool) AS spooled
+                    (SELECT CAST(coalesce(sum(calls), 0) AS bigint) FROM webhook_spool) AS spooled,
+                    (SELECT min(received_at) FROM webhook_spool) AS spooled_since
              FROM entity_mapping e WHERE noticed > settled {of_bridge}"
         );
         let found = self.read(params.sql(&sql)).await?;
@@ -169,6 +170,7 @@ impl Store {
             next_due: row.maybe_time("next_due")?,
             journaled: row.count("journaled")?,
             spooled: row.count("spooled")?,
+            spooled_since: row.maybe_time("spooled_since")?,
         })
     }
 

@@ -7,8 +7,9 @@
 use super::phone;
 use chrono::{DateTime, TimeDelta, Utc};
 use siagh::{Contact, ContactFilter, ContactForm, SiaghClient};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{MutexGuard as StdGuard, PoisonError};
 use tandem_core::Fault;
 use tandem_core::text::digits;
 use tokio::sync::{Mutex, MutexGuard};
@@ -33,6 +34,9 @@ pub struct Directory {
     max_age: TimeDelta,
     index: Mutex<Index>,
     at_hand: Mutex<AtHand>,
+    /// What we have written since the reading at hand began. Never held for longer than a moment: between Siagh's answer to
+    /// a write and its journal nobody may wait for a list.
+    written: std::sync::Mutex<HashSet<i64>>,
 }
 
 /// How many whole contacts one reading of the list leaves behind: some megabytes, however long the list is.
@@ -51,7 +55,13 @@ struct AtHand {
 impl Directory {
     pub fn new(siagh: SiaghClient, max_age: std::time::Duration) -> Self {
         let max_age = TimeDelta::from_std(max_age).unwrap_or(TimeDelta::seconds(60));
-        Self { siagh, max_age, index: Mutex::default(), at_hand: Mutex::default() }
+        Self {
+            siagh,
+            max_age,
+            index: Mutex::default(),
+            at_hand: Mutex::default(),
+            written: std::sync::Mutex::default(),
+        }
     }
 
     /// One contact, read now.
@@ -64,6 +74,9 @@ impl Directory {
     /// One contact as Siagh had it after `noticed_at`, and at most `max_age` ago. Read together with its neighbours, because
     /// an import asks for one after the other and each question costs Siagh a whole list's time (siagh sheet §2.2).
     pub async fn contact_since(&self, code: i64, noticed_at: DateTime<Utc>) -> Result<Option<Contact>, Fault> {
+        if self.written().contains(&code) {
+            return self.contact(code).await;
+        }
         let mut at_hand = self.at_hand.lock().await;
         let now = self.siagh.server_time();
         if at_hand.is_fresh(noticed_at, now, self.max_age)
@@ -72,6 +85,7 @@ impl Directory {
             return Ok(Some(contact.clone()));
         }
         let mut neighbours = Neighbours::of(code);
+        self.written().clear();
         self.siagh.contacts_each(None, |contact| neighbours.take(contact)).await?;
         *at_hand = AtHand {
             contacts: neighbours.nearest(),
@@ -94,13 +108,17 @@ impl Directory {
 
     /// Our own write, so that the next record sees it without reading the list again.
     pub async fn saved(&self, code: i64, form: &ContactForm) {
-        self.at_hand.lock().await.contacts.remove(&code);
+        self.written().insert(code);
         let mut index = self.index.lock().await;
         index.highest = index.highest.max(code);
         index.add(
             code,
             [(By::Mobile, &form.mobile), (By::Telephone, &form.tel), (By::NationalCode, &form.national_code)],
         );
+    }
+
+    fn written(&self) -> StdGuard<'_, HashSet<i64>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The list is known to be out of date: somebody else owns a number that it shows as free.

@@ -19,6 +19,10 @@ use tandem_core::ledger::Sighting;
 use tandem_core::{Fault, FaultClass, RecordKey};
 use uuid::Uuid;
 
+/// Identities of one page of the light list that may be unreadable each for itself. More of them are a fault of the CRM,
+/// or of how we read it, and a fault of the scan.
+const UNREAD_AT_MOST: usize = 10;
+
 /// One list that the poll reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct List {
@@ -114,14 +118,20 @@ impl SiaghBridge {
         lookups: &dyn Lookups,
     ) -> Result<ScanPage, Fault> {
         let stubs = self.crm.search_identities("", number, SWEEP_PAGE).await?;
-        let mut sightings = Vec::with_capacity(stubs.len());
+        let (mut sightings, mut failed) = (Vec::with_capacity(stubs.len()), 0);
         for id in stubs.iter().map(|stub| stub.identity_id) {
             match self.crm.identity_of_either_kind(IdentityKind::Person, id).await {
                 Ok(Some(identity)) => sightings.push(seen(&identity, everything)),
                 Ok(None) => {}
-                Err(fault) if !self.concerns_one_record(&fault).await? => return Err(fault),
-                Err(_) if !everything && self.is_parked(id, lookups).await? => {}
-                Err(_) => sightings.push(unread(id)),
+                Err(fault) => {
+                    failed += 1;
+                    if failed > UNREAD_AT_MOST || !self.concerns_one_record(&fault).await? {
+                        return Err(fault);
+                    }
+                    if everything || !self.is_parked(id, lookups).await? {
+                        sightings.push(unread(id));
+                    }
+                }
             }
         }
         if stubs.len() < SWEEP_PAGE as usize {

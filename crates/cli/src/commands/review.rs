@@ -35,7 +35,7 @@ pub struct Resolve {
     /// With --exists: the destination's own id of what exists, where it is known beside the number.
     #[arg(long, value_name = "DEST")]
     dest_id: Option<String>,
-    /// With --link: although the review names candidates and this is none of them.
+    /// With --link: although the review names candidates and this is none of them. With --new: although it is paired.
     #[arg(long)]
     anyway: bool,
 }
@@ -78,6 +78,7 @@ async fn run_resolve(start: &Start, args: Resolve) -> anyhow::Result<Ended> {
     match &resolution {
         Resolution::Duplicate(other) => drop(super::known_row(&store, other).await?),
         Resolution::Link(dest_id) if !args.anyway => is_candidate(&store, &key, dest_id).await?,
+        Resolution::New if !args.anyway => is_unpaired(&store, &key).await?,
         _ => {}
     }
     let by_hand = counterpart.number.map_or("--link <id>", |_| "--exists <number>");
@@ -123,8 +124,8 @@ fn resolution(key: &RecordKey, args: &Resolve, counterpart: &Counterpart) -> any
     if args.dest_id.is_some() && decision.exists.is_none() {
         return Err(wrong_usage("--dest-id belongs to --exists"));
     }
-    if args.anyway && decision.link.is_none() {
-        return Err(wrong_usage("--anyway belongs to --link"));
+    if args.anyway && decision.link.is_none() && !decision.new {
+        return Err(wrong_usage("--anyway belongs to --link or --new"));
     }
     let dest_id = |option: &str, text: &str| {
         let id = (counterpart.read_id)(text).map(DestId::from);
@@ -159,6 +160,19 @@ fn resolution(key: &RecordKey, args: &Resolve, counterpart: &Counterpart) -> any
         };
     }
     Ok(if decision.accept { Resolution::Accept } else { Resolution::Again })
+}
+
+/// A new one in place of a counterpart lets that one go.
+///
+/// # Errors
+/// When there is one.
+async fn is_unpaired(store: &Store, key: &RecordKey) -> anyhow::Result<()> {
+    match store.row(key).await?.filter(|row| row.state == State::NeedsReview).and_then(|row| row.dest_id) {
+        None => Ok(()),
+        Some(dest_id) => bail!(
+            "{key} is paired with {dest_id}, which --new would let go, whether it still exists or not; if you mean that, add --anyway"
+        ),
+    }
 }
 
 /// Where the review names candidates, another id is a typing error more often than not.

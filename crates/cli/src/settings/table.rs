@@ -307,7 +307,7 @@ const HTTP: &[Setting] = &[
     with(
         "TANDEM_WEBHOOK_CROWD",
         "16",
-        "So many calls without an answer at once are a crowd: they are stored at once and entered into the ledger when it has passed; 0 = always.",
+        "So many calls without an answer at once are a crowd: they are stored at once and entered into the ledger a little later; 0 = always.",
     ),
     with("PORT", "3000", "The port of `ingest` and `up`: webhooks, /health, /ready, /metrics."),
     with("TANDEM_WORKER_PORT", "3001", "The port of `worker`: /health, /ready, /metrics."),

@@ -79,6 +79,19 @@ async fn a_crowd_is_answered_at_once_and_is_in_the_ledger_and_the_lanes_soon_aft
 }
 
 #[tokio::test]
+async fn what_a_crowd_was_answered_for_before_a_stop_is_entered_and_published() {
+    let lanes = Arc::new(FakeLanes::default());
+    let mut house = House::with(FakeBridge::new("siagh", None), lanes.clone(), |s| s.accept.crowd = 0).await;
+    let ids: Vec<String> = (0..300).map(|_| Uuid::new_v4().to_string()).collect();
+    let statuses: Vec<u16> = stream::iter(&ids).map(|id| house.notice(id)).buffer_unordered(SENDERS).collect().await;
+    assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
+    house.stopped().await;
+    assert_eq!(house.store.leftovers(Utc::now()).await.unwrap().len(), 300, "open records, and no call in the spool");
+    let published = lanes.keys();
+    assert!(ids.iter().all(|id| published.contains(&customer(id))));
+}
+
+#[tokio::test]
 async fn what_an_earlier_run_left_in_the_spool_is_entered_by_the_next() {
     let (store, _folder) = sqlite().await;
     let mut house = House::over(store.clone(), FakeBridge::new("siagh", None), Arc::default(), |_| {});

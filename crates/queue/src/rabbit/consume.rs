@@ -289,7 +289,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_live_lane_may_hold_a_little_more_than_is_in_hand() {
-        assert_eq!([1, 8, u16::MAX].map(live_buffer), [2, 11, u16::MAX]);
+    fn the_live_lane_may_hold_twice_what_can_be_in_hand() {
+        assert_eq!([1, 8, u16::MAX].map(live_buffer), [2, 16, u16::MAX]);
     }
 }

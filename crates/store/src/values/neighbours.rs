@@ -7,7 +7,7 @@ use std::time::Duration;
 use tandem_core::{BridgeId, JobId, Notice, Nudge, RecordKey};
 use uuid::Uuid;
 
-/// One webhook call for the inbox.
+/// One webhook call for the inbox. Its names are a stored form (a page of the spool): the next version has to read them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboxEntry {
     /// Made by the caller (version 7). The same id twice is stored once.
@@ -37,8 +37,10 @@ pub struct Unspooled {
     pub calls: usize,
     /// Live records that are open, due and in nobody's hands; marked as published.
     pub nudges: Vec<Nudge>,
-    /// Why the page could not be entered. It stays in the spool, call by call.
+    /// Why a call that is alone on its page, or a page that can't be read, could not be entered. It stays in the spool.
     pub refused: Option<StoreError>,
+    /// When its calls came.
+    pub since: DateTime<Utc>,
 }
 
 /// A value of the source and what it is called in the destination.

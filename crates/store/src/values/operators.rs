@@ -45,6 +45,8 @@ pub struct OpenWork {
     pub journaled: u64,
     /// Webhook calls, of any bridge, that are stored and not in the ledger yet.
     pub spooled: u64,
+    /// When the first of them came.
+    pub spooled_since: Option<DateTime<Utc>>,
 }
 
 /// What a person decided about a record.

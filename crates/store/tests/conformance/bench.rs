@@ -28,10 +28,27 @@ impl Bench {
     }
     /// The same database through connections of its own, as another process would have.
     pub async fn another(&self) -> Store {
-        Store::connect(&self.url, Options::default()).await.unwrap()
+        self.another_with(Options::default()).await
+    }
+    pub async fn another_with(&self, options: Options) -> Store {
+        Store::connect(&self.url, options).await.unwrap()
     }
     pub fn is_sqlite(&self) -> bool {
         self.url.starts_with("sqlite")
+    }
+    /// A page of the spool past the store, as one call.
+    pub async fn spool_text(&self, page: &str) {
+        use sqlx::Connection;
+        if self.is_sqlite() {
+            let sql = "INSERT INTO webhook_spool (received_at, calls, page, not_before) VALUES (?1, 1, ?2, ?1)";
+            let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
+            let insert = sqlx::query(sql).bind(now().timestamp_micros()).bind(page);
+            insert.execute(&mut connection).await.unwrap();
+        } else {
+            let sql = "INSERT INTO webhook_spool (received_at, calls, page, not_before) VALUES ($1, 1, $2, $1)";
+            let mut connection = sqlx::PgConnection::connect(&self.url).await.unwrap();
+            sqlx::query(sql).bind(now()).bind(page).execute(&mut connection).await.unwrap();
+        }
     }
     /// A statement past the store.
     pub async fn execute(&self, sql: &'static str) -> u64 {

@@ -1,4 +1,5 @@
 use crate::bench::*;
+use std::task::Poll;
 use tandem_store::{Options, Store, StoreError};
 
 crate::conformance!(
@@ -6,6 +7,7 @@ crate::conformance!(
     an_older_version_goes_on_beside_a_newer_schema_and_does_not_migrate_it,
     the_databases_clock_is_told_where_it_has_one,
     clones_share_one_pool_and_a_closed_store_is_unavailable,
+    a_call_that_is_dropped_at_any_moment_leaves_no_transaction_behind,
 );
 
 async fn migrating_twice_applies_nothing_the_second_time(b: Bench) {
@@ -32,6 +34,38 @@ async fn clones_share_one_pool_and_a_closed_store_is_unavailable(b: Bench) {
     b.store.close().await;
     let error = clone.ping().await.unwrap_err();
     assert!(error.is_unavailable(), "{error}");
+}
+
+/// A call is dropped when its lease is lost or its time is up.
+async fn a_call_that_is_dropped_at_any_moment_leaves_no_transaction_behind(b: Bench) {
+    let store = b.another_with(Options { max_connections: 1, ..Options::default() }).await;
+    for wait in 1..40 {
+        let id = wait.to_string();
+        store.notice(&[notice("cut")], now()).await.unwrap();
+        let ended = dropped_at(wait, store.ignore(&key("cut"), &"reza".into(), "", now())).await;
+        store.notice(&[notice(&id)], now()).await.unwrap();
+        assert!(
+            b.store.row(&key(&id)).await.unwrap().is_some(),
+            "cut at wait {wait}: nobody else sees what was written"
+        );
+        if ended {
+            return;
+        }
+    }
+    panic!("the call never came to its end");
+}
+
+/// Drops `call` when it waits for the `n`-th time; true if it ended before.
+async fn dropped_at(n: u32, call: impl Future) -> bool {
+    let (mut call, mut waits) = (std::pin::pin!(call), 0);
+    std::future::poll_fn(|context| {
+        if call.as_mut().poll(context).is_ready() {
+            return Poll::Ready(true);
+        }
+        waits += 1;
+        if waits == n { Poll::Ready(false) } else { Poll::Pending }
+    })
+    .await
 }
 
 /// Six migrators with connections of their own, on an empty database.
