@@ -1,10 +1,12 @@
 //! Working through a bridge's open records in this process, beside the workers or without any.
 //!
 //! What is open stands in the ledger and leases keep two processes from one record, so a drain may start, stop and run
-//! next to others at any time. It ends when nothing of the bridge is open any more, and gives up when nothing has
-//! moved for as long as its patience: retries and the time gate are waited for, a destination that stays away is not.
+//! next to others at any time. It ends when nothing of the bridge is open any more that it has to wait for, and gives up
+//! when nothing has moved for as long as its patience: retries and the time gate are waited for, a destination that stays
+//! away is not.
 
 use crate::progress::Progress;
+use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 use tandem_core::lane::DueRecords;
@@ -44,6 +46,8 @@ pub struct Drain<'a> {
     pub engine: &'a Engine,
     pub publisher: &'a Publisher,
     pub bridge: BridgeId,
+    /// Records that were noticed earlier and are not due within a minute are not waited for.
+    pub since: Option<DateTime<Utc>>,
     pub stop: &'a CancellationToken,
     pub patience: Duration,
 }
@@ -96,7 +100,7 @@ impl Drain<'_> {
     }
 
     async fn open(&self) -> Result<OpenWork, StoreError> {
-        self.engine.store().open_work(Some(&self.bridge), self.engine.now()).await
+        self.engine.store().open_work_since(Some(&self.bridge), self.since, self.engine.now()).await
     }
 
     fn remark(&self, work: &OpenWork) -> String {

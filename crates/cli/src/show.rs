@@ -23,15 +23,17 @@ pub fn when_unread(token: CancellationToken) {
 }
 
 /// Prints one line. When nobody reads any more (`| head`), the process ends quietly with [`UNREAD`], unless
-/// [`when_unread`] says otherwise.
+/// [`when_unread`] says otherwise. When it can't be written (a full disk), the process says so and ends with 1: half an
+/// export must not pass for a whole one.
 pub fn line(text: impl AsRef<str>) {
     let mut out = std::io::stdout().lock();
-    if let Err(error) = writeln!(out, "{}", text.as_ref())
-        && error.kind() == ErrorKind::BrokenPipe
-    {
-        match WHEN_UNREAD.get() {
-            Some(token) => token.cancel(),
-            None => std::process::exit(UNREAD.into()),
+    let Err(error) = writeln!(out, "{}", text.as_ref()) else { return };
+    match (error.kind(), WHEN_UNREAD.get()) {
+        (ErrorKind::BrokenPipe, Some(token)) => token.cancel(),
+        (ErrorKind::BrokenPipe, None) => std::process::exit(UNREAD.into()),
+        (_, _) => {
+            eprintln!("error: the output can't be written: {error}");
+            std::process::exit(1);
         }
     }
 }

@@ -189,6 +189,26 @@ async fn a_change_after_the_send_is_told_and_never_sent_and_can_be_accepted() {
 }
 
 #[tokio::test]
+async fn a_change_that_is_undone_after_it_was_accepted_asks_again() {
+    let (world, id) = with_customer().await;
+    let quote = world.quoted(id, &[line()]).await;
+    world.settle().await;
+    world.advance(chrono::TimeDelta::minutes(1));
+    world.requoted(quote, &json!({ "details": [Line::of("Product-1", "3", "100000").0] })).await;
+    world.settle_and_check().await;
+    world.resolve(&pre_invoice(quote), Resolution::Accept).await;
+    world.requoted(quote, &json!({ "details": [line().0] })).await;
+    world.settle().await;
+    let words = ["first sent as pre-invoice", "after a later version was accepted"];
+    world.expect(&pre_invoice(quote), State::NeedsReview, &words).await;
+    world.resolve(&pre_invoice(quote), Resolution::Accept).await;
+    world.tell_quote("Update", quote).await;
+    world.settle_and_check().await;
+    world.expect(&pre_invoice(quote), State::Unchanged, &[]).await;
+    assert_eq!(world.finance.calls_to(SENDS), 1);
+}
+
+#[tokio::test]
 async fn a_change_that_is_undone_leaves_the_review_by_itself() {
     let (world, id) = with_customer().await;
     let quote = world.quoted(id, &[line()]).await;

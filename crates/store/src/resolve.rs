@@ -179,7 +179,9 @@ impl Case<'_> {
         if self.row.seen_checksum.is_none() {
             return Ok(Resolved::NeverSeen);
         }
-        if self.row.dest_id.is_none() && self.row.refs.is_empty() {
+        // What was only said to be its counterpart is none to be in step with.
+        let ever_in_step = self.row.dest_id.is_some() && self.row.source_checksum.is_some();
+        if !ever_in_step && self.row.refs.is_empty() {
             return Ok(Resolved::NeverSent);
         }
         self.archive("SUPERSEDED").await?;

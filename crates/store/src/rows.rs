@@ -2,7 +2,7 @@
 
 use crate::dialect::{Found, Params};
 use crate::{Count, OpenWork, Result, RowFilter, Store, StoreError};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tandem_core::{BridgeId, Checksum, DestId, KindId, Lane, LedgerRow, Nudge, RecordKey, Stamp};
 
 /// All columns of a [`LedgerRow`].
@@ -150,8 +150,24 @@ impl Store {
 
     /// How much there is to do, for one bridge or for all.
     pub async fn open_work(&self, bridge: Option<&BridgeId>, now: DateTime<Utc>) -> Result<OpenWork> {
+        self.open_work_since(bridge, None, now).await
+    }
+
+    /// As [`open_work`](Self::open_work), without records that were noticed before `since` and whose time is more than a
+    /// minute off.
+    pub async fn open_work_since(
+        &self,
+        bridge: Option<&BridgeId>,
+        since: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Result<OpenWork> {
         let params = self.params().time("now", now).maybe_text("bridge", bridge.map(BridgeId::as_str));
+        let params = params.maybe_time("since", since).time("soon", now + TimeDelta::minutes(1));
         let of_bridge = if bridge.is_some() { "AND e.bridge = :bridge" } else { "" };
+        let of_bridge = match since {
+            Some(_) => format!("{of_bridge} AND (e.noticed_at >= :since OR e.due_at <= :soon OR e.lease_until > :now)"),
+            None => of_bridge.to_owned(),
+        };
         let sql = format!(
             "SELECT count(*) AS open, CAST(coalesce(sum(CASE WHEN lease_until > :now THEN 1 ELSE 0 END), 0) AS bigint) AS leased,
                     min(CASE WHEN due_at <= :now THEN due_at END) AS oldest, min(CASE WHEN due_at > :now THEN due_at END) AS next_due,

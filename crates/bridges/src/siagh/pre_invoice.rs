@@ -94,7 +94,10 @@ impl Payload {
 }
 
 /// What is to be said of a quote that was sent before, whatever it looks like now.
-pub fn already_sent(row: &LedgerRow, written: Option<&Fields>, now: &Fields) -> Option<Plan> {
+///
+/// `written` is what was sent, as far as it is known; `resumed` says that it comes from the journal of a send that has not
+/// been settled yet.
+pub fn already_sent(row: &LedgerRow, written: Option<&Fields>, resumed: bool, now: &Fields) -> Option<Plan> {
     let number = row.refs.get("number").and_then(Value::as_str);
     let named = match (number, &row.dest_id) {
         (Some(number), _) => format!("pre-invoice {number}"),
@@ -123,7 +126,15 @@ pub fn already_sent(row: &LedgerRow, written: Option<&Fields>, now: &Fields) -> 
     let mut changes: Vec<Change> = now.changes_since(written);
     changes.retain(|change| change.field != quote::MAY_BE_SENT);
     if changes.is_empty() {
-        return Some(nothing());
+        let accepted_later = !resumed && row.source_checksum.as_ref().is_some_and(|last| *last != written.checksum());
+        if !accepted_later {
+            return Some(nothing());
+        }
+        // By hand Siagh was given that later version.
+        let reason = format!(
+            "back at what was first sent as {named}, after a later version was accepted; compare the two by hand, then accept"
+        );
+        return Some(Plan::Review { reason, candidates: vec![], changes: vec![] });
     }
     let what = changes.iter().map(|c| c.field.as_str()).collect::<Vec<_>>().join(", ");
     let reason = format!(

@@ -40,8 +40,9 @@ impl SiaghBridge {
         let document: &Billable = context.record.body().ok_or_else(not_ours)?;
         let quote = Quote::of(document, &self.settings);
         // What was written stands in the journal until the record is in step, and in the ledger from then on.
-        let written = context.done.last().map(|done| &done.written).or(context.row.fields.as_ref());
-        if let Some(plan) = pre_invoice::already_sent(context.row, written, &context.record.fields) {
+        let resumed = context.done.last().map(|done| &done.written);
+        let written = resumed.or(context.row.fields.as_ref());
+        if let Some(plan) = pre_invoice::already_sent(context.row, written, resumed.is_some(), &context.record.fields) {
             return Ok(plan);
         }
         if let Err(why) = quote.may_be_sent(&self.settings) {

@@ -30,7 +30,8 @@ pub async fn run(start: &Start, args: Args) -> anyhow::Result<Ended> {
     let known = words::bridge(&args.bridge)?;
     let job = known.import.ok_or_else(|| wrong_usage(format!("the {} bridge has no import", known.id)))?;
     if !args.plan {
-        return run::scan(start, known, job, true, args.patience, &format!("tandem import {}", known.id)).await;
+        return run::scan(start, known, job, run::Wait::ForAll, args.patience, &format!("tandem import {}", known.id))
+            .await;
     }
     let (_, engine) = start.engine().await?;
     words::runs_here(&engine, known)?;

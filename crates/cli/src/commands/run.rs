@@ -7,6 +7,7 @@ use crate::register::Known;
 use crate::wiring::{self, Start};
 use crate::words::{self, duration};
 use crate::{scans, show, stop};
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use std::time::Duration;
 use tandem_core::{BridgeId, JobId, State};
@@ -39,7 +40,18 @@ pub async fn run(start: &Start, args: Args) -> anyhow::Result<Ended> {
         None => known.jobs[0],
     };
     let again = format!("tandem run {} {job}{}", known.id, if args.wait { " --wait" } else { "" });
-    scan(start, known, job, args.wait, args.patience, &again).await
+    let wait = if args.wait { Wait::ForItsOwn } else { Wait::No };
+    scan(start, known, job, wait, args.patience, &again).await
+}
+
+/// What a scan waits for before it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    No,
+    /// What it noticed, and whatever else is due within a minute.
+    ForItsOwn,
+    /// All that is open: it may go on where an earlier run was cut off.
+    ForAll,
 }
 
 impl Default for Patience {
@@ -53,7 +65,7 @@ pub async fn scan(
     start: &Start,
     known: &Known,
     job: &str,
-    drain: bool,
+    wait: Wait,
     patience: Patience,
     again: &str,
 ) -> anyhow::Result<Ended> {
@@ -61,6 +73,7 @@ pub async fn scan(
     words::runs_here(&engine, known)?;
     let publisher = wiring::publisher(&wiring::lanes(&settings, engine.store())?, engine.store());
     let (bridge, job, stop) = (BridgeId::from(known.id), JobId::from(job), stop::on_signal());
+    let since = (wait == Wait::ForItsOwn).then(|| engine.now());
     let before = dead(&engine, &bridge).await?;
     let summary = scans::run(&engine, &publisher, &bridge, &job, patience.at_most, &stop).await;
     let summary = match summary {
@@ -70,10 +83,10 @@ pub async fn scan(
         }
         other => other?,
     };
-    if !drain {
+    if wait == Wait::No {
         return noticed(start, &bridge, &job, &summary);
     }
-    let drained = drain_bridge(&engine, &publisher, bridge.clone(), &stop, patience).await?;
+    let drained = drain_bridge(&engine, &publisher, bridge.clone(), since, &stop, patience).await?;
     report(start, &engine, Some(&summary), &drained, again).await?;
     let after = dead(&engine, &bridge).await?;
     Ok(Ended::done_if(drained.end == End::Empty && after <= before && !drained.outcomes.contains_key(&State::Dead)))
@@ -91,15 +104,16 @@ fn noticed(start: &Start, bridge: &BridgeId, job: &JobId, summary: &ScanSummary)
     Ok(Ended::Done)
 }
 
-/// Works through all that is open of a bridge.
+/// Works through all that is open of a bridge; what was noticed before `since` and is not due soon is left to its time.
 pub async fn drain_bridge(
     engine: &Engine,
     publisher: &Publisher,
     bridge: BridgeId,
+    since: Option<DateTime<Utc>>,
     stop: &CancellationToken,
     patience: Patience,
 ) -> anyhow::Result<Drained> {
-    Drain { engine, publisher, bridge, stop, patience: patience.at_most }.run().await
+    Drain { engine, publisher, bridge, since, stop, patience: patience.at_most }.run().await
 }
 
 /// Prints what a scan and a drain did, and how things stand now.

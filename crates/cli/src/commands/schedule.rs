@@ -63,8 +63,15 @@ pub async fn run(start: &Start, action: Action) -> anyhow::Result<Ended> {
 async fn run_now(start: &Start, job: &Job) -> anyhow::Result<Ended> {
     let known = words::bridge(&job.bridge)?;
     let name = words::one_of("job", &job.job, known.jobs.iter())?;
-    runs::scan(start, known, name, false, Patience::default(), &format!("tandem schedule run {} {name}", known.id))
-        .await
+    runs::scan(
+        start,
+        known,
+        name,
+        runs::Wait::No,
+        Patience::default(),
+        &format!("tandem schedule run {} {name}", known.id),
+    )
+    .await
 }
 
 async fn list(start: &Start, runs: u32) -> anyhow::Result<Ended> {

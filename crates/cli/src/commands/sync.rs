@@ -181,7 +181,7 @@ async fn all(start: &Start, known: &Known, kind: KindId, patience: Patience) -> 
     if !start.json {
         show::line(format!("{} noticed", show::counted(noticed, "record")));
     }
-    let drained = run::drain_bridge(&engine, &publisher, bridge, &stop, patience).await?;
+    let drained = run::drain_bridge(&engine, &publisher, bridge, None, &stop, patience).await?;
     run::report(start, &engine, None, &drained, &again).await?;
     Ok(Ended::done_if(drained.end == End::Empty && !drained.outcomes.contains_key(&State::Dead)))
 }

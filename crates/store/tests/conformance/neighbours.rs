@@ -14,6 +14,7 @@ crate::conformance!(
     mappings_are_kept_as_typed_and_found_normalized,
     an_open_circuit_keeps_its_first_time_and_closing_publishes_again,
     upkeep_removes_what_is_past_its_retention_and_nothing_else,
+    old_work_that_is_not_due_soon_may_be_left_out_of_the_count,
 );
 
 fn poll() -> (BridgeId, JobId) {
@@ -214,4 +215,14 @@ async fn upkeep_removes_what_is_past_its_retention_and_nothing_else(b: Bench) {
     assert_eq!((b.store.webhook_events(9).await.unwrap().len(), b.store.runs(None, 9).await.unwrap().len()), (0, 1));
     assert_eq!(b.execute("DELETE FROM effect_journal").await, 1, "one intent is kept");
     assert_eq!(b.row("old").await.state, tandem_core::State::Synced, "the ledger forgets nothing");
+}
+
+async fn old_work_that_is_not_due_soon_may_be_left_out_of_the_count(b: Bench) {
+    for (id, due) in [("later", 300), ("soon", 90)] {
+        let (lease, _) = b.taken(id).await;
+        b.store.release(&lease, later(due), Some("not yet")).await.unwrap();
+    }
+    b.store.notice(&[notice("new")], later(40)).await.unwrap();
+    let open = async |since| b.store.open_work_since(None, since, later(40)).await.unwrap().open;
+    assert_eq!((open(None).await, open(Some(later(40))).await), (3, 2));
 }

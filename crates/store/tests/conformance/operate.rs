@@ -237,6 +237,14 @@ async fn accepting_takes_the_version_last_seen_as_in_step(b: Bench) {
         b.store.resolve(&key("3"), &Resolution::Accept, &"reza".into(), now()).await.unwrap(),
         Resolved::Unknown
     );
+    // A link that was said and never came true.
+    b.store.resolve(&key("2"), &Resolution::Link("9999".into()), &"reza".into(), now()).await.unwrap();
+    let (lease, row) = b.take("2").await;
+    b.settle(&lease, &outcome(&row, State::NeedsReview)).await.unwrap();
+    assert_eq!(
+        b.store.resolve(&key("2"), &Resolution::Accept, &"reza".into(), now()).await.unwrap(),
+        Resolved::NeverSent
+    );
 }
 
 async fn only_a_record_under_review_is_decided_about(b: Bench) {
