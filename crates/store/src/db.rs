@@ -125,12 +125,16 @@ impl Store {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        let options = if self.dialect == Dialect::Sqlite { options } else { TransactionOptions::default() };
+        if self.dialect == Dialect::Sqlite {
+            let tx = self.db.begin_with_options(options).await?;
+            return Ok(Tx { tx, dialect: self.dialect, _turn: turn });
+        }
         // On a task of its own: whoever drops this call while BEGIN is under way would leave the connection to the next one
-        // inside a transaction that nobody ends (sqlx counts it only after the answer). What that one writes would hold its
-        // locks, and be gone with the process. This way the transaction begins, finds nobody and is rolled back.
+        // inside a transaction that nobody ends (sqlx counts it only after Postgres has answered). What that one writes
+        // would hold its locks, and be gone with the process. This way the transaction begins, finds nobody and is rolled
+        // back.
         let db = self.db.clone();
-        let begun = tokio::spawn(async move { db.begin_with_options(options).await }).await;
+        let begun = tokio::spawn(async move { db.begin().await }).await;
         let tx = begun.map_err(|_| StoreError::Unavailable("a transaction could not begin".to_owned()))??;
         Ok(Tx { tx, dialect: self.dialect, _turn: turn })
     }
